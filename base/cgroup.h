@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cgroupfs of all three layouts. A hybrid machine has controllers on v1 hierarchies and a v2 tree for freezing; where
+ * no v2 tree is mounted one is mounted privately. A container has one directory per hierarchy, PATH relative to the
+ * hierarchy's root ("gantry/web1"), and in v2 a child `payload` that becomes its cgroup namespace's root.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/err.h"
+
+enum cg_controller { CG_MEMORY, CG_CPU, CG_PIDS, CG_FREEZER_V2, CG_CONTROLLERS };
+
+struct cgroups;   /* what is mounted where; opaque */
+int cgroups_open(struct cgroups **ret, struct err *err);          /* probes mountinfo; mounts v2 privately if none */
+void cgroups_free(struct cgroups *c);
+bool cgroups_is_v2(const struct cgroups *c, enum cg_controller k); /* the controller is in the v2 tree */
+
+/* Creates PATH in the v2 tree and in each v1 hierarchy that has memory, cpu, cpuacct, pids, freezer, devices or
+ * name=systemd. Enables controllers on the way down where they are v2. Existing is fine. */
+int cgroup_create(struct cgroups *c, const char *path, struct err *err);
+/* Moves a process into PATH (v1) and PATH/v2leaf (v2; v2leaf "" or "payload"). */
+int cgroup_attach(struct cgroups *c, const char *path, const char *v2leaf, pid_t pid, struct err *err);
+/* Removes PATH and everything below it in all hierarchies; must be empty of processes. Missing is fine. */
+int cgroup_remove(struct cgroups *c, const char *path, struct err *err);
+/* O_PATH-free directory descriptor of PATH in the v2 tree. */
+int cgroup_open_v2(struct cgroups *c, const char *path, struct err *err);
+/* Directory of PATH where controller k lives (v1 or v2). */
+int cgroup_open_controller(struct cgroups *c, enum cg_controller k, const char *path, struct err *err);
+
+struct cg_limits {
+        uint64_t memory, swap;   /* bytes; 0 = none; swap is on top of memory, as VSwap's sum */
+        unsigned cpu_milli;      /* thousandths of a cpu; 0 = none */
+        uint64_t pids;           /* 0 = none */
+};
+int cgroup_limits(struct cgroups *c, const char *path, const struct cg_limits *l, struct err *err);
+struct cg_usage { uint64_t memory, cpu_usec, pids; };
+int cgroup_usage(struct cgroups *c, const char *path, struct cg_usage *ret, struct err *err);
+
+/* v2 freezer on a directory descriptor of a v2 cgroup (kernel 5.2+). freeze waits for `frozen 1` at most ms: 1 = not in
+ * time (and it is thawed again). thaw is idempotent and does not wait. */
+int cgroup_freeze(int cgfd, unsigned ms, struct err *err);
+int cgroup_thaw(int cgfd, struct err *err);
+/* Writes cgroup.freeze=1 without waiting (PARK: tasks are still ptrace-stopped). */
+int cgroup_freeze_write(int cgfd, struct err *err);
+int cgroup_frozen(int cgfd, bool *ret, struct err *err);
+/* Every process of the cgroup and its descendants. Caller frees. */
+int cgroup_procs(int cgfd, pid_t **ret, size_t *ret_n, struct err *err);
+/* SIGKILLs all of it: cgroup.kill (5.14+). Idempotent. */
+int cgroup_kill(int cgfd, struct err *err);

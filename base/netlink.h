@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rtnetlink through libnl-3. A `struct nl` is one socket in one network namespace; it can be made from a socket
+ * that a process inside a namespace opened. No program is run for anything here. The bridge port state is the packet block
+ * of migrations: *disabled* (0) drops both ways without a carrier event; *blocking* (4) does not hold on 6.18.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/parse.h"
+
+struct nl;
+int nl_open(struct nl **ret, struct err *err);                       /* our own namespace */
+int nl_open_in(int netns_fd, struct nl **ret, struct err *err);      /* another's: a thread-less setns and back */
+void nl_free(struct nl *n);
+
+struct nl_link { int index, master, peer; char name[16], kind[16]; unsigned char mac[6]; unsigned flags, mtu; uint32_t port_state; };
+int nl_link_get(struct nl *n, const char *name, struct nl_link *ret, struct err *err); /* 1: none of that name */
+int nl_links(struct nl *n, struct nl_link **ret, size_t *ret_n, struct err *err);      /* caller frees */
+/* A veth pair: `name` here on `bridge` (NULL: none), `inner` in netns_fd with this MAC (NULL: the kernel's choice). */
+int nl_veth_create(struct nl *n, const char *name, const char *bridge, int netns_fd, const char *inner,
+                   const unsigned char mac[6], struct err *err);
+int nl_link_up(struct nl *n, const char *name, bool up, struct err *err);
+int nl_link_mtu(struct nl *n, const char *name, unsigned mtu, struct err *err);
+int nl_link_delete(struct nl *n, const char *name, struct err *err);                   /* missing is fine */
+
+struct nl_addr { struct ip_prefix ip; char link[16]; unsigned flags; uint8_t scope; };
+int nl_addr_add(struct nl *n, const struct nl_addr *a, struct err *err);               /* IPv6: NODAD; existing is fine */
+int nl_addrs(struct nl *n, struct nl_addr **ret, size_t *ret_n, struct err *err);
+
+struct nl_route { struct ip_prefix dst; bool has_gw, has_src; struct ip_prefix gw, src; char link[16]; uint32_t table, metric;
+                  uint8_t scope, protocol, type; };
+int nl_route_add(struct nl *n, const struct nl_route *r, struct err *err);             /* existing is fine */
+int nl_routes(struct nl *n, struct nl_route **ret, size_t *ret_n, struct err *err);    /* unicast, tables other than local */
+
+struct nl_neigh { struct ip_prefix ip; unsigned char mac[6]; char link[16]; uint16_t state; };
+int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err);
+int nl_neighs(struct nl *n, struct nl_neigh **ret, size_t *ret_n, struct err *err);    /* with a MAC only */
+
+/* The packet block. true = port state disabled, false = forwarding (3). Idempotent; read back and compared. */
+int nl_port_block(struct nl *n, const char *port, bool blocked, struct err *err);
+/* Gratuitous ARP and unsolicited NA for `ip` with `mac`, sent on the bridge device itself, so also while the port is disabled. */
+int nl_announce(const char *bridge, const unsigned char mac[6], const struct ip_prefix *ip, struct err *err);
