@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Threads of other processes under PTRACE_SEIZE: stop, look, play tapes, let go. ptrace( occurs in tracee.c alone, and
+ * one thread of ours makes all calls here (ptrace belongs to a thread).
+ *
+ * Facts that this rests on are in docs/ARCHITECTURE.md, "Stopping and going on": which stops swallow a call, what
+ * a restored rax of -512/-514/-516/-4 does, why SIGTRAP stays unblocked, what happens to rseq.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+#include "base/err.h"
+#include "checkpoint/tape/tape.h"
+
+struct tracee;
+
+#define XSTATE_MAX 16384
+struct cpu_state {
+        struct user_regs_struct regs;
+        uint64_t sigmask;
+        uint64_t rseq_ptr;
+        uint32_t rseq_size, rseq_sig;
+        uint32_t xstate_len;
+        uint8_t xstate[XSTATE_MAX];
+};
+
+#define TRACEE_EXITKILL 1u          /* the target dies with us: restore until PARK; never at dump */
+/* SEIZE + INTERRUPT; does not wait. PTRACE_O_SUSPEND_SECCOMP is set. 1: gone or a zombie. EX_BUSY: traced by another. */
+int tracee_seize(pid_t tid, unsigned flags, struct tracee **ret, struct err *err);
+/* A thread that a tape's clone3(CLONE_PTRACE) made: already seized, waits for its first stop. */
+int tracee_adopt(pid_t tid, unsigned flags, struct tracee **ret, struct err *err);
+/* 0 stopped, 1 not within ms (D state, vfork parent), 2 gone. Signal-delivery-stops on the way are re-injected. */
+int tracee_wait(struct tracee *t, unsigned ms, struct err *err);
+bool tracee_group_stopped(const struct tracee *t);
+pid_t tracee_tid(const struct tracee *t);
+/* Lets go with whatever registers were last set; the original ones if nothing was. Frees. NULL allowed. Idempotent over
+ * a dead target. */
+int tracee_detach(struct tracee *t, struct err *err);
+
+/* State at the first stop, as the program would go on with it. get: original registers also after tapes were played. */
+int tracee_get(struct tracee *t, struct cpu_state *ret, struct err *err);
+int tracee_set(struct tracee *t, const struct cpu_state *s, struct err *err);
+/* Pending signals in queue order (PTRACE_PEEKSIGINFO), of the thread or shared by the process. Caller frees. */
+int tracee_pending(struct tracee *t, bool shared, siginfo_t **ret, size_t *ret_n, struct err *err);
+
+/* The agent: code r-x and tape rw- in the target (two mappings, so that MDWE tasks accept it), `tape_bytes` of tape.
+ * fixed 0: where the kernel likes. Threads of one mm share the code: give the first thread's tracee as `share` (NULL: none).
+ * The signal mask is all-blocked but SIGTRAP while installed. */
+int tracee_agent(struct tracee *t, const struct tracee *share, uint64_t fixed, size_t tape_bytes, struct err *err);
+/* Where the agent's mappings are; to be left out of any dump. 0 length: none. */
+void tracee_agent_range(const struct tracee *t, uint64_t *ret_start, uint64_t *ret_len);
+/* Unmaps it (the last sharer), original registers and mask back. Idempotent; part of the cure. */
+int tracee_agent_drop(struct tracee *t, struct err *err);
+/* Tells that a forked child (clone3 by tape) has a copy of parent's agent at the same addresses. */
+int tracee_agent_inherit(struct tracee *child, const struct tracee *parent, struct err *err);
+/* Bytes in the target through /proc/TID/mem: any protection. */
+int tracee_mem_read(struct tracee *t, uint64_t addr, void *buf, size_t n, struct err *err);
+int tracee_mem_write(struct tracee *t, uint64_t addr, const void *buf, size_t n, struct err *err);
+
+/* Plays tapes in stopped tracees with an agent, all at the same time; `find` gives an actor's tracee (NULL: an error).
+ * A tape larger than the agent's area is given a larger one by the way. Original registers are back after each play. */
+int executor_ptrace(struct tracee *(*find)(void *ctx, struct actor who), void *ctx, struct executor *ret, struct err *err);
+
+/*
+ * Going on in the right way. A dumped state says with rax = -4/-512/-514/-516 that the program sleeps in a system call.
+ * restart_plan() turns it into what a *fresh* task needs: rax rewritten so that the call restarts (the EINTR list of
+ * epoll_wait, semop, sigtimedwait …), timeouts in registers shortened by `slept_ns` (0 when unknown), or `rebuild` set
+ * when only a rebuilt restart block does (nanosleep, relative clock_nanosleep, futex, poll), to be made by tracee_rebuild().
+ */
+struct restart { bool rebuild; long nr; uint64_t arg[6]; uint64_t remaining_ns; };
+void restart_plan(struct cpu_state *s, bool so_rcvtimeo, uint64_t slept_ns, struct restart *ret);
+/* Starts the call in the target with the remaining time in its tape area, waits until it sleeps, interrupts. The state set
+ * afterwards by tracee_set() with rax = -516 then goes on to its deadline. */
+int tracee_rebuild(struct tracee *t, const struct restart *r, struct err *err);
+
+/* The stub: a static program of a few instructions that sleeps; what a restored task is before it is that task.
+ * A sealed memfd to execveat(AT_EMPTY_PATH). It needs no library and touches no descriptor. */
+int stub_open(struct err *err);
+/* Size and instruction count of the agent, for reports. */
+void agent_size(size_t *ret_bytes, unsigned *ret_instructions);
