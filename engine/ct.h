@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The container and its verbs. A container is a directory with one config file and one disk image; its state is files,
+ * locked and written atomically. No daemon: every program may be killed at any point.
+ *
+ *      /var/lib/gantry/ct/NAME/   ct.conf · root.img · suspended/ · journal
+ *      /run/gantry/NAME/          lock, state (pid + start time), console
+ *      /etc/gantry/node.conf      cgroup subtree, bridge, idmap range
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/cgroup.h"
+#include "base/err.h"
+#include "base/idmap.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/timer.h"
+#include "checkpoint/session.h"
+
+#define CT_NAME_MAX 63
+#define CT_IPS_MAX 16
+
+struct node;   /* directories, node.conf, cgroups, the log; one per program */
+int node_open(const struct log *log, struct node **ret, struct err *err);
+void node_free(struct node *n);
+
+struct ct_config {
+        char uuid[37], hostname[65], bridge[16];
+        char *init;                      /* command line, split at spaces; owned */
+        char *image;                     /* "root.img", relative to the container's directory, or absolute; owned */
+        uint64_t size;
+        struct idmap idmap;
+        struct cg_limits limits;
+        unsigned char mac[6];
+        struct ip_prefix ip4[CT_IPS_MAX], ip6[CT_IPS_MAX];
+        size_t n_ip4, n_ip6;
+        bool has_gw4, has_gw6;
+        struct ip_prefix gw4, gw6;
+};
+/* Strict: unknown keys and bad values are EX_CONFIG with line and column. */
+int ct_config_parse(const char *text, size_t len, const char *file, struct ct_config *ret, struct err *err);
+void ct_config_done(struct ct_config *c);
+/* Editor-safe: changes or adds one key in the text, comments and order kept; the result must parse. */
+int ct_config_set(const char *text, const char *section, const char *key, const char *value, char **ret, struct err *err);
+
+enum ct_state { CT_STOPPED, CT_RUNNING, CT_FROZEN, CT_OFFERED, CT_INCOMING, CT_SUSPENDED, CT_MOVED };
+const char *ct_state_name(enum ct_state s);
+
+struct ct;     /* an open container; lock held as asked */
+enum ct_lock { CT_LOCK_NONE, CT_LOCK_SHARED, CT_LOCK_EXCLUSIVE };   /* EXCLUSIVE: EX_LOCKED names the holder's pid */
+int ct_open(struct node *n, const char *name, enum ct_lock lock, struct ct **ret, struct err *err);
+void ct_close(struct ct *ct);
+const struct ct_config *ct_config(const struct ct *ct);
+const char *ct_name(const struct ct *ct);
+int ct_dirfd(const struct ct *ct);                       /* its directory; borrowed */
+struct node *ct_node(const struct ct *ct);
+int ct_state(struct ct *ct, enum ct_state *ret, struct err *err);
+int ct_init_pidfd(struct ct *ct, struct err *err);       /* running init, checked by pid + start time; caller closes */
+const char *ct_port(const struct ct *ct);                /* host side of its link: "vz" + 8 hex of its uuid */
+
+/* Names of all containers of the node; caller frees each and the array. */
+int ct_names(struct node *n, char ***ret, size_t *ret_n, struct err *err);
+/* New directory, ct.conf and image (from a template's image by name, or empty). Nothing is left on failure. */
+struct ct_create { const char *name, *template_name; struct ct_config config; };
+int ct_create(struct node *n, const struct ct_create *c, struct err *err);
+int ct_destroy(struct ct *ct, struct err *err);          /* stopped (or MOVED) only */
+int ct_set(struct ct *ct, const char *key, const char *value, struct err *err);   /* "memory", "net.ip4"; applied live where it can be */
+
+int ct_start(struct ct *ct, struct err *err);
+/* Init's own stop signal, then after seconds cgroup.kill. */
+int ct_stop(struct ct *ct, unsigned seconds, struct err *err);
+/* Runs argv inside, as root of the container, on our descriptors 0–2 (or a pty when they are terminals); *ret_status. */
+int ct_exec(struct ct *ct, const char *const argv[], int *ret_status, struct err *err);
+
+/*
+ * Ground: what both start and restore begin with. A stub is cloned as init in all eight namespaces, with id maps, cgroup
+ * (limits applied), hostname and its veth (port blocked). start lets it finish the mounts and exec init; restore makes it exec the
+ * checkpoint's stub and hands it to session_prepare() as the subject's init.
+ */
+struct ground;
+enum ground_for { GROUND_START, GROUND_RESTORE };
+int ct_ground(struct ct *ct, enum ground_for purpose, struct ground **ret, struct err *err);
+/* Attaches and mounts the image (after its last block has come); the root and /dev trees are kept for open_external. */
+int ground_image(struct ground *g, struct err *err);
+int ground_subject(struct ground *g, struct subject *ret, struct err *err);
+/* Everything undone: stub killed, link, cgroup, loop device gone. NULL allowed. */
+void ground_undo(struct ground *g);
+/* After GO: the caller's process becomes the monitor of this container (exec of ctrmon, which holds init's pidfd and the
+ * console master; init must be our child). Does not return on success. state files are written before. */
+int ground_monitor(struct ground *g, struct err *err);
+/* Durable run state (pid + start time) so that other commands see the container as running; part of GO's path. */
+int ground_commit(struct ground *g, struct err *err);
+
+/* A running container as the subject of a dump (open_external etc. filled in); ct must stay open. */
+int ct_subject(struct ct *ct, struct subject *ret, struct err *err);
+void subject_done(struct subject *s);
+/* ctrctl checkpoint / restore: whole verbs over an image directory. */
+int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct session_stats *ret, struct err *err);
+int ct_restore(struct ct *ct, const char *dir, struct err *err);
+
+/* The journal: one small durable record beside the image that says who owns the container (docs/PROTOCOL.md). */
+enum owner { OWNER_HERE, OWNER_PREPARED, OWNER_OFFERED, OWNER_CLAIMED, OWNER_GONE, OWNER_VOID };
+struct journal { enum owner owner; char token[37]; char peer[256]; bool frozen; };
+int ct_journal_get(struct ct *ct, struct journal *ret, struct err *err);   /* no file: OWNER_HERE */
+int ct_journal_put(struct ct *ct, const struct journal *j, struct err *err);
