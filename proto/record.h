@@ -32,6 +32,9 @@ struct record_type { uint16_t kind; const char *stem; const ProtobufCMessageDesc
 struct record_types { const struct record_type *at; size_t n; };   /* ascending by kind */
 const struct record_type *record_type_find(const struct record_types *t, uint16_t kind);
 
+/* Ascending, and no message that can nest without bound; to be asked once, before the table meets input. */
+int record_types_check(const struct record_types *t, struct err *err);
+
 /* Frees the message (allocated by record_unpack or by protobuf-c's own allocator) and clears the record. */
 void record_done(struct record *r);
 
@@ -40,6 +43,19 @@ int record_pack(const struct record *r, uint8_t **ret, size_t *ret_len, struct e
 /* From payload bytes to a message. kind/flags/id as in the frame. 1: unknown kind with RECORD_OPTIONAL (ret untouched). */
 int record_unpack(const struct record_types *types, uint16_t kind, uint16_t flags, uint64_t id, const uint8_t *payload,
                   size_t len, struct record *ret, struct err *err);
+
+/* The fixed parts of a frame. */
+#define RECORD_HEAD 16u
+#define RECORD_CRC 4u
+#define RECORD_OVERHEAD (RECORD_HEAD + RECORD_CRC)
+struct record_head { uint32_t len; uint16_t kind, flags; uint64_t id; };
+void record_head_put(uint8_t p[RECORD_HEAD], const struct record_head *h);
+struct record_head record_head_get(const uint8_t p[RECORD_HEAD]);
+/* A whole frame at p (n bytes may be more): length, checksum, flags; *ret on success. Nothing of the payload is parsed. */
+int record_frame_check(const struct record_types *types, const uint8_t *p, size_t n, struct record_head *ret,
+                       struct err *err);
+/* EX_IMAGE, "record STEM ID: why". Returns -EX_IMAGE. */
+int record_refuse(const struct record_types *types, uint16_t kind, uint64_t id, const char *why, struct err *err);
 uint32_t crc32c(uint32_t seed, const void *p, size_t n);
 
 struct record_sink { int (*put)(void *c, const struct record *r, struct err *e); void *c; };
