@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Shared by the netlink files of base/ only. libnl has a `struct nl_addr` of its own, which here is libnl_addr: the
+ * tag of our own public structure (base/netlink.h) is something else.
+ */
+#pragma once
+
+#define nl_addr libnl_addr
+#include <netlink/addr.h>
+#include <netlink/attr.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/neighbour.h>
+#include <netlink/route/route.h>
+#undef nl_addr
+
+#include "base/cleanup.h"
+#include "base/netlink.h"
+
+struct nl {
+        struct nl_sock *sock;
+};
+
+/* libnl's error (negative) as ours: a missing privilege, memory and a taken name have their own exit codes. */
+int nl_failed(struct err *err, int nle, const char *what, const char *on);
+/* The index of a link, or <0 (EX_UNKNOWN). */
+int nl_index(struct nl *n, const char *name, struct err *err);
+
+struct nl_names; /* index to name, read once for a dump */
+int nl_names_read(struct nl *n, struct nl_names **ret, struct err *err);
+const char *nl_name(const struct nl_names *names, int index); /* "" if unknown */
+void nl_names_free(struct nl_names *names);
+
+/* An address of ours as libnl's, NULL when out of memory; and back. */
+struct libnl_addr *nl_addr_from(const struct ip_prefix *ip);
+bool nl_addr_to(struct libnl_addr *a, struct ip_prefix *ret);
+
+DEFINE_CLEANUP(struct libnl_addr *, nl_addr_put)
+#define _cleanup_nladdr_ CLEANUP(nl_addr_putp)
+DEFINE_CLEANUP(struct nl_cache *, nl_cache_free)
+#define _cleanup_nlcache_ CLEANUP(nl_cache_freep)
+DEFINE_CLEANUP(struct nl_names *, nl_names_free)
+#define _cleanup_nlnames_ CLEANUP(nl_names_freep)
