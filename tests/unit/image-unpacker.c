@@ -69,6 +69,7 @@ Test(image_unpacker, a_large_record)
 {
         static uint8_t frame[RECORD_MAX + RECORD_OVERHEAD];
         static const struct record_type end = {RECORD_END, "end", &gantry__end__descriptor};
+        static const struct record_types ends = {&end, 1};
         _cleanup_free_ uint8_t *big = calloc(1, RECORD_MAX), *p = NULL;
         Gantry__End m = GANTRY__END__INIT;
         struct unpacker *u = NULL;
@@ -78,7 +79,7 @@ Test(image_unpacker, a_large_record)
         m.sha256 = (ProtobufCBinaryData){RECORD_MAX - 8, big};
         cr_assert_eq(record_pack(&(struct record){RECORD_END, 0, 0, &m.base}, &p, &n, &e), 0, "%s", e.why);
         memcpy(frame, p, n);
-        cr_assert_eq(unpacker_start(&(struct record_types){&end, 1}, &u, &e), 0);
+        cr_assert_eq(unpacker_start(&ends, &u, &e), 0);
         cr_assert_eq(unpacker_frames(u, frame, n, &e), 0, "%s", e.why);
         unpacker_end(u);
 }
