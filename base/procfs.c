@@ -149,10 +149,8 @@ static bool next_signed(const char **p, int64_t *ret)
 /* Columns of proc(5) after comm and state: ppid is 4. */
 enum { FIRST = 4, LAST = 52 };
 
-static void stat_fill(const int64_t *c, struct proc_stat *s)
+static void stat_fill(const int64_t *col, struct proc_stat *s)
 {
-        const int64_t *col = c - FIRST;
-
         s->ppid = (pid_t)col[4];
         s->pgrp = (pid_t)col[5];
         s->session = (pid_t)col[6];
@@ -185,7 +183,7 @@ static void stat_fill(const int64_t *c, struct proc_stat *s)
 int proc_stat_parse(const char *text, size_t len, struct proc_stat *ret, struct err *err)
 {
         char buf[STAT_MAX];
-        int64_t c[LAST - FIRST + 1];
+        int64_t col[LAST + 1]; /* by the page's numbers; those before FIRST are not used */
         struct proc_stat s = {};
         uint64_t pid;
 
@@ -205,10 +203,10 @@ int proc_stat_parse(const char *text, size_t len, struct proc_stat *ret, struct 
         if (!scan_skip(&p, " ") || !*p)
                 return malformed(err, "stat", "state");
         s.state = *p++;
-        for (size_t i = 0; i < ELEMENTSOF(c); i++)
-                if (!next_signed(&p, &c[i]))
+        for (size_t i = FIRST; i <= LAST; i++)
+                if (!next_signed(&p, &col[i]))
                         return malformed(err, "stat", "columns");
-        stat_fill(c, &s);
+        stat_fill(col, &s);
         *ret = s;
         return 0;
 }

@@ -160,7 +160,7 @@ static int read_report(int fd, int pidfd, const char *name, struct err *err)
 int spawn_start(const struct spawn *s, int *ret_pidfd, struct err *err)
 {
         char auth[512];
-        const char *env[5] = {"PATH=" PATH_DIRS, "HOME=/root", "LANG=C.UTF-8"};
+        const char *env[5] = {("PATH=" PATH_DIRS), "HOME=/root", "LANG=C.UTF-8"};
         _cleanup_close_ int null = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
         _cleanup_close_ int rd = -1, wr = -1, pidfd = -1;
         struct plan p = {.argv = s->argv, .env = s->env ? s->env : env, .setsid = s->setsid};
