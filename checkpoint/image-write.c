@@ -381,7 +381,7 @@ static int split_name(struct image_writer *w, int dirfd, const char *name, struc
         if (!*base || str_eq(base, ".") || str_eq(base, "..") || strlen(base) > 250)
                 return err_set(err, EX_USAGE, WHAT, "this is no name for a new directory", "%s", name);
         str_copy(w->name, sizeof(w->name), base);
-        snprintf(w->tmp, sizeof(w->tmp), "%.250s.tmp", base);
+        snprintf(w->tmp, sizeof(w->tmp), "%.250s.tmp", w->name);
         if (slash)
                 slash[slash == path] = '\0';
         w->parent_fd = path_open(dirfd, slash ? path : ".", O_RDONLY | O_DIRECTORY, 0, err);
