@@ -35,6 +35,7 @@ enum obj_class {
         CLS_NS, CLS_MOUNT, CLS_LINK,
         CLS_NETNS,      /* properties of a network namespace: addresses, routes, neighbours */
         CLS_CGROUP,     /* a directory below the payload */
+        CLS_FILEPROP,   /* something beside an open file description: a lock, descriptors in flight; met on a FILE */
         CLS_N
 };
 
