@@ -415,7 +415,12 @@ static int make_tmp(struct image_writer *w, struct err *err)
                         return r;
                 r = sys_mkdirat(w->parent_fd, w->tmp, 0700);
         }
-        return r < 0 ? err_sys(err, EX_FAIL, r, WHAT, "%s", w->tmp) : lock_tmp(w, err);
+        if (r < 0)
+                return err_sys(err, EX_FAIL, r, WHAT, "%s", w->tmp);
+        r = lock_tmp(w, err);
+        if (r < 0 && sys_unlinkat(w->parent_fd, w->tmp, AT_REMOVEDIR) < 0)
+                err_remedy(err, "%s was left behind; the next checkpoint of that name removes it", w->tmp);
+        return r;
 }
 
 static int make_directory(struct image_writer *w, int dirfd, const char *name, struct err *err)

@@ -33,6 +33,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -264,7 +265,12 @@ static int fork_child(struct unpacker *u, struct err *err)
                 return err_sys(err, EX_FAIL, error, WHAT, "fork");
         /* our own child, not yet waited for: the number is still its own */
         u->pidfd = pidfd_open_proc(pid, err);
-        return u->pidfd < 0 ? u->pidfd : 0;
+        if (u->pidfd >= 0)
+                return 0;
+        u->sock = fd_close(u->sock); /* it reads the end of file and ends by itself */
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        return u->pidfd;
 }
 
 int unpacker_start(const struct record_types *types, struct unpacker **ret, struct err *err)
