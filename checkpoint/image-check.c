@@ -288,7 +288,7 @@ int intake_begin(struct intake *k, struct image *img, struct err *err)
         k->pending = IMAGE_HEAD;
         sha256_init(&k->sha);
         sha256_update(&k->sha, IMAGE_HEAD, img->bytes);
-        return unpacker_start(&img->types, &k->unpacker, err);
+        return k->unpacker ? 0 : unpacker_start(&img->types, &k->unpacker, err);
 }
 
 void intake_done(struct intake *k)

@@ -63,6 +63,8 @@ int image_receiver_new(const struct record_types *types, int spill_dirfd, uint64
                 r->img->pages_fd = stage_open(spill_dirfd, err);
                 res = r->img->pages_fd < 0 ? r->img->pages_fd : 0;
         }
+        if (res == 0) /* now, because the first byte may come when a container stands still */
+                res = unpacker_start(&r->img->types, &r->intake.unpacker, err);
         if (res < 0) {
                 image_receiver_free(r);
                 return res;
