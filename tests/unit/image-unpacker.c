@@ -23,6 +23,19 @@ static const struct record_type rows[] = {
 };
 static const struct record_types types = {rows, ELEMENTSOF(rows)};
 
+/* Stands before record_pack() (--wrap): what a child that was taken over could do for records with this id. */
+#define EVIL_ID 666666u
+int __real_record_pack(const struct record *r, uint8_t **ret, size_t *ret_len, struct err *err);
+int __wrap_record_pack(const struct record *r, uint8_t **ret, size_t *ret_len, struct err *err);
+int __wrap_record_pack(const struct record *r, uint8_t **ret, size_t *ret_len, struct err *err)
+{
+        int res = __real_record_pack(r, ret, ret_len, err);
+
+        if (res == 0 && r->id == EVIL_ID)
+                (*ret)[*ret_len - RECORD_CRC - 1] ^= 1;
+        return res;
+}
+
 struct frames {
         uint8_t at[300000];
         size_t n;
@@ -96,6 +109,23 @@ Test(image_unpacker, refusals_name_the_record)
         cr_assert_eq(unpacker_start(&types, &u, &e), 0);
         cr_assert_eq(unpacker_frames(u, f->at, f->n, &e), -EX_IMAGE);
         cr_assert(strstr(e.on, "600") && strstr(e.on, "41"), "%s", e.on);
+        unpacker_end(u);
+        free(f);
+}
+
+Test(image_unpacker, it_cannot_alter_a_record)
+{
+        struct frames *f = calloc(1, sizeof(*f));
+        struct unpacker *u = NULL;
+        struct err e = {};
+
+        add(f, 17, 0, 1);
+        add(f, 17, 0, EVIL_ID);
+        f->at[f->n - RECORD_CRC - 1] ^= 1; /* add() packs by the same wrapper */
+        cr_assert_eq(unpacker_start(&types, &u, &e), 0);
+        cr_assert_eq(unpacker_frames(u, f->at, f->n, &e), -EX_IMAGE);
+        cr_assert_str_eq(e.on, "record fd-pipe 666666");
+        cr_assert_str_eq(e.why, "the unpacker gave another record back");
         unpacker_end(u);
         free(f);
 }

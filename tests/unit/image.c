@@ -96,7 +96,7 @@ Test(image, every_bit_of_records)
                 bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
                 write_file(&d, "one/records", bytes, n);
                 cr_assert_eq(open_image(&d, "one", &e), -EX_IMAGE, "bit %zu was not noticed", bit);
-                cr_assert(bit < 8 * IMAGE_HEAD || strstr(e.on, "record"), "bit %zu: no record is named", bit);
+                cr_assert(strstr(e.on, bit < 8 * IMAGE_HEAD ? "file head" : "record"), "bit %zu: %s", bit, e.on);
                 bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
         write_file(&d, "one/records", bytes, n);
@@ -386,5 +386,78 @@ Test(image, show)
         out.len = 0;
         cr_assert_eq(image_show_json(d.fd, "one", &test_types, &emit, &e), -EX_IMAGE);
         cr_assert_eq(out.len, 0, "nothing of a damaged image is shown");
+        dir_done(&d);
+}
+
+/* Frames that are each valid, put together as no writer did: `order` gives indices into the image's frames, 0 the header. */
+static int open_spliced(const struct dir *d, const uint8_t *bytes, size_t n, const size_t *order, size_t n_order,
+                        struct err *e)
+{
+        uint8_t out[2048];
+        size_t start[16], len[16], frames = 0, to = IMAGE_HEAD;
+
+        for (size_t at = IMAGE_HEAD; at < n; at += len[frames++]) {
+                cr_assert_lt(frames, ELEMENTSOF(start));
+                start[frames] = at;
+                len[frames] = RECORD_OVERHEAD + record_head_get(bytes + at).len;
+        }
+        memcpy(out, bytes, IMAGE_HEAD);
+        for (size_t i = 0; i < n_order; i++) {
+                cr_assert_lt(order[i], frames);
+                memcpy(out + to, bytes + start[order[i]], len[order[i]]);
+                to += len[order[i]];
+        }
+        write_file(d, "one/records", out, to);
+        return open_image(d, "one", e);
+}
+
+Test(image, frames_put_together_anew)
+{
+        enum { HEADER, PIPE1, RUNS0, PIPE2, OTHER, RUNS1, LAST };
+        static const struct { const char *on, *why; size_t n, order[8]; } bad[] = {
+                {"record end 0", "the records are not those it counts", 6, {HEADER, PIPE1, RUNS0, OTHER, RUNS1, LAST}},
+                {"record end 0", "SHA-256 of the records differs", 7, {HEADER, PIPE2, RUNS0, PIPE1, OTHER, RUNS1, LAST}},
+                {"record end 0", "SHA-256 of the records differs", 7, {HEADER, PIPE1, RUNS0, PIPE1, OTHER, RUNS1, LAST}},
+                {"record pages 1", "its ordinal is not the next one", 7, {HEADER, PIPE1, RUNS1, PIPE2, OTHER, RUNS0, LAST}},
+                {"record header 0", "a second header", 8, {HEADER, HEADER, PIPE1, RUNS0, PIPE2, OTHER, RUNS1, LAST}},
+                {"record fd-pipe 1", "the first record is not the header", 6, {PIPE1, RUNS0, PIPE2, OTHER, RUNS1, LAST}},
+                {"records", "there are bytes after the last record", 8, {HEADER, PIPE1, RUNS0, PIPE2, OTHER, RUNS1, LAST, LAST}},
+                {"records", "it is incomplete: the last record is missing", 6, {HEADER, PIPE1, RUNS0, PIPE2, OTHER, RUNS1}},
+        };
+        static const size_t good[] = {HEADER, PIPE1, RUNS0, PIPE2, OTHER, RUNS1, LAST};
+        struct dir d = dir_make();
+        size_t n = 0;
+        struct err e = {};
+
+        write_image(&d, "one");
+        _cleanup_free_ uint8_t *bytes = read_file(&d, "one/records", &n);
+        cr_assert_eq(open_spliced(&d, bytes, n, good, ELEMENTSOF(good), &e), 0);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                e = (struct err){};
+                cr_assert_eq(open_spliced(&d, bytes, n, bad[i].order, bad[i].n, &e), -EX_IMAGE, "splice %zu", i);
+                cr_assert_str_eq(e.why, bad[i].why, "splice %zu", i);
+                cr_assert_str_eq(e.on, bad[i].on, "splice %zu", i);
+        }
+        dir_done(&d);
+}
+
+/* A feature is what a reader must have: one that it does not know refuses the image by name. */
+Test(image, features)
+{
+        struct dir d = dir_make();
+        struct image_writer *w = NULL;
+        struct err e = {};
+        Gantry__Header h = GANTRY__HEADER__INIT;
+        char text[] = "time-travel", *features[] = {text};
+
+        h.version = h.kernel = text;
+        h.feature = features;
+        h.n_feature = 1;
+        cr_assert_eq(image_writer_open(d.fd, "one", &test_types, &w, &e), 0);
+        struct record_sink s = image_writer_records(w);
+        cr_assert_eq(s.put(s.c, &(struct record){RECORD_HEADER, 0, 0, &h.base}, &e), 0);
+        cr_assert_eq(image_writer_close(w, &e), 0);
+        cr_assert_eq(open_image(&d, "one", &e), -EX_IMAGE);
+        cr_assert(strstr(e.why, "time-travel"));
         dir_done(&d);
 }
