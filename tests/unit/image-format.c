@@ -170,3 +170,45 @@ Test(image_format, golden_bytes)
         cr_assert(memcmp(got, want, n) == 0);
         dir_done(&d);
 }
+
+/* "fd-pipe" → "\nmessage FdPipe {" */
+static void message_line(char *ret, size_t size, const char *stem)
+{
+        bool up = true;
+        size_t n = (size_t)snprintf(ret, size, "\nmessage ");
+
+        for (; *stem && n + 3 < size; stem++) {
+                if (*stem != '-')
+                        ret[n++] = (char)(up && *stem >= 'a' && *stem <= 'z' ? *stem - 'a' + 'A' : *stem);
+                up = *stem == '-';
+        }
+        memcpy(ret + n, " {", 3);
+}
+
+/* Each .proto has the one message that its name promises, and nothing else beside it. */
+Test(image_format, proto_files)
+{
+        DIR *d = opendir(TEST_SOURCE_ROOT "/proto");
+        unsigned files = 0;
+
+        cr_assert_not_null(d);
+        for (struct dirent *e; (e = readdir(d));) {
+                char path[300], stem[256], line[300];
+                char *dot = strrchr(e->d_name, '.');
+                if (!dot || !str_eq(dot, ".proto"))
+                        continue;
+                str_copy(stem, sizeof(stem), e->d_name);
+                stem[dot - e->d_name] = '\0';
+                snprintf(path, sizeof(path), "proto/%s", e->d_name);
+                _cleanup_free_ char *text = source_file(path);
+                cr_assert(strstr(text, "\nsyntax = \"proto2\";"), "%s", path);
+                message_line(line, sizeof(line), stem);
+                const char *m = strstr(text, line);
+                cr_assert(m, "%s: no \"%s\"", path, line + 1);
+                cr_assert(strstr(text, "\nmessage ") == m && !strstr(m + 1, "\nmessage ") && !strstr(text, "\nenum "),
+                          "%s: something stands beside its message; nest it", path);
+                files++;
+        }
+        closedir(d);
+        cr_assert_geq(files, 3);
+}
