@@ -27,6 +27,11 @@
 struct node;   /* directories, node.conf, cgroups, the log; one per program */
 int node_open(const struct log *log, struct node **ret, struct err *err);
 void node_free(struct node *n);
+int node_lib_dirfd(const struct node *n);                /* /var/lib/gantry; borrowed */
+struct node_config { char cgroup[256], bridge[16]; struct idmap idmap_range; };
+const struct node_config *node_config(const struct node *n);
+/* The first range of `count` ids of node.conf's idmap_range that no container of the node has. EX_NOSPC. */
+int node_idmap_free(struct node *n, uint32_t count, struct idmap *ret, struct err *err);
 
 struct ct_config {
         char uuid[37], hostname[65], bridge[16];
@@ -107,3 +112,20 @@ enum owner { OWNER_HERE, OWNER_PREPARED, OWNER_OFFERED, OWNER_CLAIMED, OWNER_GON
 struct journal { enum owner owner; char token[37]; char peer[256]; bool frozen; };
 int ct_journal_get(struct ct *ct, struct journal *ret, struct err *err);   /* no file: OWNER_HERE */
 int ct_journal_put(struct ct *ct, const struct journal *j, struct err *err);
+
+/*
+ * A container on its way in is the directory NAME.incoming: no label, so that no command takes it for a container until
+ * the migration is decided. It has the same files, and /run/gantry/NAME like any other. All of these hold the lock EXCLUSIVE.
+ */
+/* Makes it with this ct.conf text and a journal that says VOID, durably. EX_EXISTS when NAME or NAME.incoming is there. */
+int ct_incoming_create(struct node *n, const char *name, const char *config, struct ct **ret, struct err *err);
+/* One that a killed migration left. EX_UNKNOWN, EX_LOCKED. ct_state() says INCOMING for both. */
+int ct_incoming_open(struct node *n, const char *name, struct ct **ret, struct err *err);
+/* NAME.incoming becomes NAME, durably; idempotent (a ct that has its name already is left alone). */
+int ct_incoming_adopt(struct ct *ct, struct err *err);
+/* Everything of it is removed: tasks, link, cgroup, loop device, run directory, files. Idempotent. */
+int ct_incoming_remove(struct ct *ct, struct err *err);
+/* Under another name, which is free: what --keep-source leaves behind. Stopped or MOVED only. */
+int ct_rename(struct ct *ct, const char *name, struct err *err);
+/* What is left when the tree was killed from outside (session_kill): run directory, link, cgroup. Idempotent. */
+int ct_cleanup(struct ct *ct, struct err *err);
