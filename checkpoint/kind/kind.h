@@ -165,6 +165,8 @@ int dump_fd_table(struct dump *d, const struct obj *files, struct fd_entry **ret
 int dump_bytes(struct dump *d, uint64_t id, uint64_t offset, const void *buf, size_t len, struct err *err);
 /* Text of a file in the object's /proc directory; caller frees. */
 int dump_proc(const struct obj *o, const char *name, char **ret, size_t *ret_len, struct err *err);
+/* O_PATH descriptor of the root of the mount namespace that o's holder is in (not of its chroot). Borrowed. */
+int dump_root(struct dump *d, const struct obj *o, struct err *err);
 uint32_t dump_uid(struct dump *d, uint32_t outside);                  /* inside; 65534 where unmapped */
 uint32_t dump_gid(struct dump *d, uint32_t outside);
 /* The object id of the mm whose FILE `fd`-like link is the exe etc.: a path inside the container as the task's root sees it. */
@@ -200,5 +202,13 @@ struct nl *restore_nl(struct restore *rs, uint64_t ns, struct err *err);
 int restore_external(struct restore *rs, const char *name, uint64_t object, struct err *err);   /* makes it available as A_FD(object) */
 int restore_seccomp(struct restore *rs, const void **ret, size_t *ret_n, struct err *err);       /* 1: none */
 uint64_t restore_caps(struct restore *rs);                            /* the bounding set that the config grants */
+/* The same root for restore_owner(object), from PH_MAKE on: looked at only, never opened for use. Borrowed. */
+int restore_root(struct restore *rs, uint64_t object, struct err *err);
+/* Where the kernel's own areas lie in every task before PH_SPACE, and `scratch`: 64 KiB that are free in every task, before and after.
+ * In PH_SPACE an area goes to its place, or to scratch and in PH_MEMORY from there; task-mm unmaps those that a record has not. */
+struct vdso_place { size_t n; struct { char name[24]; uint64_t start, len; } at[4]; uint64_t scratch; };
+const struct vdso_place *restore_vdso(struct restore *rs);
+/* To be filled by task-cpu beside restore_cpu(): what tracee_rebuild() must make first. All zero: nothing. */
+struct restart *restore_restart(struct restore *rs, uint64_t thread);
 /* Task ids of all threads of a process record, leader first. Borrowed. */
 size_t restore_threads(struct restore *rs, uint64_t task, const uint64_t **ret);
