@@ -17,12 +17,13 @@
 #include <stdint.h>
 #include "base/err.h"
 
-enum arg_type { ARG_IMM, ARG_RET, ARG_DATA, ARG_FD };
+enum arg_type { ARG_IMM, ARG_RET, ARG_DATA, ARG_FD, ARG_OUT };
 struct arg { enum arg_type type; uint64_t v; };
 #define A_IMM(x) ((struct arg){ ARG_IMM, (uint64_t)(x) })    /* a value */
 #define A_RET(e) ((struct arg){ ARG_RET, (e) })              /* result of entry e */
 #define A_DATA(o) ((struct arg){ ARG_DATA, (o) })            /* address of data offset o, in the target */
 #define A_FD(id) ((struct arg){ ARG_FD, (id) })              /* the target's descriptor of object id */
+#define A_OUT(o) ((struct arg){ ARG_OUT, (o) })              /* the int at data offset o when the entry runs (pipe2, socketpair) */
 
 /* SELF: this process (TCP repair and other steps by the engine's own duplicate). NS: the helper of namespace object id.
  * TASK: process object id, by its leader. THREAD: thread object id. */
@@ -38,7 +39,7 @@ struct actor tape_actor(const struct tape *t);
 uint32_t tape_data(struct tape *t, const void *src, size_t len);
 uint32_t tape_str(struct tape *t, const char *s);
 /* At play time the `width` (4 or 8) bytes at data offset `off` become the value of `a` (DATA: an address; FD: a number;
- * IMM). RET is not possible: data is complete before the first entry runs. */
+ * IMM). RET and OUT are not possible: data is complete before the first entry runs. */
 void tape_reloc(struct tape *t, uint32_t off, unsigned width, struct arg a);
 
 uint32_t tape_call(struct tape *t, long nr, unsigned n, const struct arg args[]);       /* returns the entry's number */
@@ -52,6 +53,8 @@ void tape_may_fail(struct tape *t, uint32_t entry, int errno_ok);
 void tape_expect(struct tape *t, uint32_t entry, int64_t want);
 /* This entry's result is the descriptor of object id: the session fetches it (pidfd_getfd) after the phase. */
 void tape_keep_fd(struct tape *t, uint32_t entry, uint64_t object);
+/* The same for the int that this entry writes at data offset off: one end of a pipe2 or socketpair. */
+void tape_keep_out(struct tape *t, uint32_t entry, uint32_t off, uint64_t object);
 /* Names what the following entries are for, in errors: "open /var/log/nginx/access.log (fd-file 31)". */
 void tape_label(struct tape *t, const char *fmt, ...) PRINTF(2, 3);
 
@@ -65,7 +68,8 @@ size_t tape_len(const struct tape *t);                       /* entries */
 struct tape_fd { uint32_t entry; uint64_t object; int fd; }; /* fd: filled after play (keep), -1 before */
 size_t tape_needs(const struct tape *t, const uint64_t **ret);
 size_t tape_keeps(const struct tape *t, const struct tape_fd **ret);
-/* The delivered number of an object's descriptor in the actor; set before play. */
+/* The delivered number of an object's descriptor in the actor; set before play. For a helper it is our own descriptor,
+ * which the helper's executor passes along for the length of the play. */
 void tape_set_fd(struct tape *t, uint64_t object, int fd);
 
 /* Text of the whole tape, one call a line, for the log executor and golden tests; caller frees. */
