@@ -79,6 +79,8 @@ struct file_facts {
         const struct unix_diag *ux;
 };
 enum ns_type { NS_USER, NS_MNT, NS_PID, NS_NET, NS_UTS, NS_IPC, NS_CGROUP, NS_TIME, NS_N };
+/* What /proc does not show of a task: the collector asks by tape (a probe child for Landlock). */
+enum task_seen { TASK_SEEN_LANDLOCK = 1, TASK_SEEN_KEYRING = 2, TASK_SEEN_SUD = 4, TASK_SEEN_MEMPOLICY = 8, TASK_SEEN_SYSVSEM = 16 };
 struct facts {
         enum obj_class cls;
         pid_t shown_pid;             /* holder's pid inside the container, for messages only */
@@ -92,7 +94,10 @@ struct facts {
                 struct nl_link link;
                 struct { const struct proc_stat *stat; const struct proc_kv *status; size_t n_status;
                          const struct cpu_state *cpu; const siginfo_t *pending; size_t n_pending;  /* THREAD: its own; TASK: shared */
+                         const char *timers;          /* text of /proc/PID/timers; NULL where it was not read */
+                         unsigned seen;               /* enum task_seen */
                          bool leader; } task;                                                       /* TASK and THREAD */
+                struct { bool rules, nft, conntrack; /* there are some beyond the default ones */ } netns;
                 struct { const char *path; int dirfd; } cgroup;
         };
 };
@@ -142,6 +147,7 @@ const struct record_types *kind_record_types(void);
         })
 char *kind_strdup(const char *s);
 void *kind_memdup(const void *p, size_t n);
+void *kind_calloc(size_t n, size_t size);
 int kind_nomem(struct err *err);                                      /* EX_NOSPC */
 /* The usual refusal: "cannot checkpoint STEM: process 12 (nginx) holds WHAT: WHY. REMEDY" */
 int kind_refuse(const struct kind *k, const struct facts *f, struct err *err, const char *what, const char *remedy);
