@@ -141,7 +141,10 @@ static int send_range(struct disk_source *d, struct wire *w, const struct range 
                 if (got < len)
                         return err_set(err, EX_DISK, "cannot read the image", "it ends too early", "offset %llu",
                                        (unsigned long long)(at + got));
-                r = send_chunk(d, w, at, len, err);
+                /* Live blocks can change between hash and read: the table must hold what is sent. */
+                r = d->hashes ? hashes_note(d->hashes, at, d->buf, len, err) : 0;
+                if (r == 0)
+                        r = send_chunk(d, w, at, len, err);
                 if (r < 0)
                         return r;
         }

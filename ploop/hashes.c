@@ -6,6 +6,10 @@
  * per GiB of cpu). Hashes are kept per MiB, and a MiB without data keeps none, so that the table goes with the data
  * and not with the size. A hole and a block of zeroes are the same.
  *
+ * The table is what the other side holds, not what the image once held: a block can change after it was hashed and
+ * before the caller reads it, and change back, so that only the caller knows what it sent (hashes_note). Without that 137
+ * blocks of a copy under a harsh writer stayed wrong.
+ *
  * A collision of two 128-bit hashes would lose a change; XXH3 is no defence against somebody who makes one on purpose,
  * who could only damage his own copy. Reads go past the page cache (O_DIRECT), like the loop device's writes; a host
  * file system without it is read through the cache.
@@ -65,6 +69,18 @@ DEFINE_CLEANUP(struct block_hashes *, hashes_free)
 static int no_memory(struct err *err)
 {
         return err_sys(err, EX_NOSPC, ENOMEM, cannot, "table of hashes");
+}
+
+/* A chunk of zeroes. */
+static struct chunk *new_chunk(void)
+{
+        static const unsigned char zeroes[BLOCK];
+        struct chunk *c = malloc(sizeof(*c));
+        XXH128_hash_t zero = XXH3_128bits(zeroes, BLOCK);
+
+        for (size_t i = 0; c && i < PER_CHUNK; i++)
+                c->block[i] = zero;
+        return c;
 }
 
 /* The same file again, past the cache. */
@@ -158,6 +174,33 @@ static int new_table(int imagefd, struct block_hashes **ret, struct err *err)
         if (!h->chunk)
                 return no_memory(err);
         *ret = TAKE_PTR(h);
+        return 0;
+}
+
+static void note_block(struct chunk *c, size_t block, const unsigned char *p, size_t n)
+{
+        unsigned char whole[BLOCK] = {};
+
+        memcpy(whole, p, n);
+        c->block[block] = XXH3_128bits(whole, BLOCK);
+}
+
+int hashes_note(struct block_hashes *h, uint64_t offset, const void *bytes, size_t n, struct err *err)
+{
+        const unsigned char *p = bytes;
+
+        if (offset % BLOCK || offset > h->size || n > (h->n * (uint64_t)CHUNK) - offset)
+                return err_set(err, EX_FAIL, cannot, "not a whole block of the image", "offset %llu",
+                               (unsigned long long)offset);
+        for (size_t i = 0; i < n; i += BLOCK) {
+                uint64_t block = (offset + i) / BLOCK;
+                struct chunk **c = &h->chunk[block / PER_CHUNK];
+                if (!*c)
+                        *c = new_chunk();
+                if (!*c)
+                        return no_memory(err);
+                note_block(*c, block % PER_CHUNK, p + i, n - i < BLOCK ? n - i : BLOCK);
+        }
         return 0;
 }
 

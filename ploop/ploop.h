@@ -44,7 +44,9 @@ struct range { uint64_t offset, length; };
 int image_ranges(int imagefd, struct range **ret, size_t *ret_n, struct err *err);
 
 /* The change tracker: BPF on block_rq_issue (5.17+ for bpf_loop). track_take hands out what was written since the last
- * take; the caller then drains (LOOP_SET_STATUS64 freezes the queue) and reads. Closing the tracker detaches all. */
+ * take; the caller then drains (LOOP_SET_STATUS64 freezes the queue) and reads. Closing the tracker detaches all.
+ * Call track_new between image_freeze and image_thaw: the self-check needs a start at which no write is in flight, and a
+ * busy device has none by itself (then track_check answers 1). */
 struct track;
 int track_new(int loopfd, uint64_t size, struct track **ret, struct err *err);   /* EX_KERNEL: cannot track here, and why */
 int track_take(struct track *t, struct range **ret, size_t *ret_n, struct err *err);
@@ -52,7 +54,10 @@ int track_drain(struct track *t, struct err *err);
 /* Self-check against /sys/block/loopN/stat and recursion misses: 0 right, 1 a write may have been missed → compare by hash. */
 int track_check(struct track *t, struct err *err);
 void track_free(struct track *t);
-/* Fallback: ranges of 4 KiB blocks whose XXH3-128 differ from `old` (NULL: all data), new table in *ret. */
+/* Fallback: ranges of 4 KiB blocks whose XXH3-128 differ from the table *inout (NULL: from a file of zeroes, so all data),
+ * and the new table in its place. While the image is written to, give every block that you then read to hashes_note, or
+ * one that changes twice in between is lost: the table must say what the copy holds. */
 struct block_hashes;
 int hashes_take(int imagefd, struct block_hashes **inout, struct range **ret, size_t *ret_n, struct err *err);
+int hashes_note(struct block_hashes *h, uint64_t offset, const void *bytes, size_t n, struct err *err);
 void hashes_free(struct block_hashes *h);

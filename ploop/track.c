@@ -9,9 +9,9 @@
  * Drain: LOOP_SET_STATUS64 with the values that LOOP_GET_STATUS64 gave freezes and unfreezes the device's queue and
  * changes nothing; it does not sync the file system.
  *
- * Self-check: in a moment without requests, the sectors that the program has seen must be those that the kernel's own
- * statistics have counted (written + discarded), since a moment without requests at the start; and the kernel must
- * never have skipped the program. Anything else, a start without such a moment included, is "compare by hash". A
+ * Self-check: in a moment without writes, the sectors that the program has seen must be those that the kernel's own
+ * statistics have counted (written + discarded), since such a moment at the start; and the kernel must
+ * never have skipped the program. Anything else, a start without one included, is "compare by hash". A
  * device that never rests has none: start the tracker while its file system is frozen.
  *
  * Not done: reading. Callers read the image file with O_DIRECT. Not tracked: writes to the file past the device.
@@ -40,7 +40,7 @@
 #define BLOCK UINT64_C(4096)
 #define REST_TRIES 200 /* of 1 ms */
 
-/* What the kernel and the program have counted at one moment without requests. */
+/* What the kernel and the program have counted at one moment without writes. */
 struct balance {
         uint64_t kernel, program; /* sectors changed */
 };
@@ -63,38 +63,43 @@ static bool next_field(const char **p, uint64_t *ret)
         return scan_u64(p, ret);
 }
 
-/* Documentation/block/stat.rst: 3rd read, 7th written, 9th in flight, 14th discarded; sectors of 512 bytes. */
-static int read_stat(unsigned number, uint64_t *ret_changed, uint64_t *ret_in_flight, struct err *err)
+/* The first n numbers of a file of the device. */
+static int read_numbers(unsigned number, const char *file, uint64_t *ret, size_t n, struct err *err)
 {
         _cleanup_free_ char *text = NULL;
-        uint64_t field[14];
         char path[64];
 
-        snprintf(path, sizeof(path), "/sys/dev/block/%d:%u/stat", LOOP_MAJOR, number);
+        snprintf(path, sizeof(path), "/sys/dev/block/%d:%u/%s", LOOP_MAJOR, number, file);
         int r = path_read(AT_FDCWD, path, &text, NULL, err);
         if (r < 0)
                 return r;
         const char *p = text;
-        for (size_t i = 0; i < ELEMENTSOF(field); i++)
-                if (!next_field(&p, &field[i]))
+        for (size_t i = 0; i < n; i++)
+                if (!next_field(&p, &ret[i]))
                         return err_set(err, EX_KERNEL, cannot, "the device's statistics have too few fields", "%s", path);
-        *ret_changed = field[6] + field[13];
-        *ret_in_flight = field[8];
         return 0;
 }
 
+/* Documentation/block/stat.rst: the 7th is written, the 14th discarded, in sectors of 512 bytes. `inflight` counts reads,
+ * then everything that changes data. */
 static int read_balance(const struct track *t, struct balance *ret, uint64_t *ret_in_flight, struct err *err)
 {
         struct track_counters c = {};
-        int r = read_stat(t->minor, &ret->kernel, ret_in_flight, err);
+        uint64_t stat[14], flying[2] = {};
+        int r = read_numbers(t->minor, "stat", stat, ELEMENTSOF(stat), err);
 
         if (r == 0)
-                r = track_program_counters(&t->program, &c, err);
+                r = read_numbers(t->minor, "inflight", flying, ELEMENTSOF(flying), err);
+        if (r < 0)
+                return r;
+        ret->kernel = stat[6] + stat[13];
+        *ret_in_flight = flying[1];
+        r = track_program_counters(&t->program, &c, err);
         ret->program = c.sectors;
         return r;
 }
 
-/* Looks for a moment without requests: nothing in flight, and neither side counted anything between two looks at
+/* Looks for a moment without writes: nothing in flight, and neither side counted anything between two looks at
  * both. 1: there was none. */
 static int find_rest(const struct track *t, struct balance *ret, struct err *err)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * harsh-writer DIR SECONDS: writes to a file system in every way at once, to see whether a copy of the device below
+ * harsh-writer DIR SECONDS [PAUSE]: writes to a file system in every way at once, to see whether a copy of the device below
  * misses anything: buffered with fsync, direct at random places, through mappings, files made and removed by the
  * hundred, holes punched, the whole file system trimmed.
  *
  * Trimming reaches the device that DIR is on, so anything but a loop device is refused. A full file system and a
- * frozen one are part of the game; any other failure ends the program with 1. It prints what it did.
+ * frozen one are part of the game; any other failure ends the program with 1. It prints what it did. With PAUSE each
+ * writer rests so many microseconds after each step: fewer writes over more places, so that none hides another.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +26,13 @@
 
 #define LOOP_MAJOR 7
 #define FILE_SIZE (UINT64_C(24) << 20)
+#define FILE_SIZE_PAUSED (UINT64_C(64) << 20)
 #define BUF (256U << 10)
 
 struct shared {
         int dir;
+        uint64_t file_size;
+        struct timespec pause;
         atomic_bool stop;
         atomic_ullong done[6];
         atomic_int failed;
@@ -81,7 +85,7 @@ static int open_file(struct worker *w, const char *stem, int flags)
 static void buffered(struct worker *w, int fd)
 {
         size_t n = (next(&w->seed) % BUF) + 1;
-        off_t at = (off_t)(next(&w->seed) % FILE_SIZE);
+        off_t at = (off_t)(next(&w->seed) % w->s->file_size);
 
         fill(w, n);
         ok(w, pwrite(fd, w->buf, n, at) >= 0, "pwrite");
@@ -92,7 +96,7 @@ static void buffered(struct worker *w, int fd)
 static void direct(struct worker *w, int fd)
 {
         size_t n = 4096 * (next(&w->seed) % 16 + 1);
-        off_t at = (off_t)(next(&w->seed) % (FILE_SIZE / 4096) * 4096);
+        off_t at = (off_t)(next(&w->seed) % (w->s->file_size / 4096) * 4096);
 
         fill(w, n);
         ok(w, pwrite(fd, w->buf, n, at) >= 0, "direct pwrite");
@@ -101,7 +105,7 @@ static void direct(struct worker *w, int fd)
 static void mapped(struct worker *w, int fd)
 {
         size_t n = 1U << 20;
-        off_t at = (off_t)(next(&w->seed) % (FILE_SIZE / n) * n);
+        off_t at = (off_t)(next(&w->seed) % (w->s->file_size / n) * n);
 
         /* Real blocks first: a store into a hole of a full file system would be SIGBUS. */
         if (fallocate(fd, 0, at, (off_t)n) < 0) {
@@ -141,7 +145,7 @@ static void storm(struct worker *w, int fd)
 
 static void punch(struct worker *w, int fd)
 {
-        off_t at = (off_t)(next(&w->seed) % FILE_SIZE), n = (off_t)(next(&w->seed) % (1U << 20) + 1);
+        off_t at = (off_t)(next(&w->seed) % w->s->file_size), n = (off_t)(next(&w->seed) % (1U << 20) + 1);
 
         fill(w, BUF);
         ok(w, pwrite(fd, w->buf, BUF, at) >= 0, "pwrite");
@@ -179,6 +183,8 @@ static void *work(void *arg)
         while (fd >= 0 && !atomic_load(&w->s->stop)) {
                 kinds[w->kind].step(w, fd);
                 atomic_fetch_add(&w->s->done[w->kind], 1);
+                if (w->s->pause.tv_nsec)
+                        nanosleep(&w->s->pause, NULL);
         }
         if (fd >= 0)
                 close(fd);
@@ -200,11 +206,15 @@ int main(int argc, char **argv)
         char *end = NULL;
         size_t n = 0;
 
-        unsigned long seconds = argc == 3 ? strtoul(argv[2], &end, 10) : 0;
-        if (argc != 3 || *end || seconds == 0) {
-                fprintf(stderr, "usage: harsh-writer DIR SECONDS\n");
+        unsigned long seconds = argc >= 3 ? strtoul(argv[2], &end, 10) : 0, pause_us = 0;
+        if (end && !*end && argc == 4)
+                pause_us = strtoul(argv[3], &end, 10);
+        if (argc < 3 || argc > 4 || *end || seconds == 0 || pause_us >= 1000000) {
+                fprintf(stderr, "usage: harsh-writer DIR SECONDS [PAUSE]\n");
                 return 2;
         }
+        s.pause.tv_nsec = (long)pause_us * 1000;
+        s.file_size = pause_us ? FILE_SIZE_PAUSED : FILE_SIZE;
         s.dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (s.dir < 0 || !on_loop(s.dir)) {
                 fprintf(stderr, "harsh-writer: %s is not on a loop device\n", argv[1]);
