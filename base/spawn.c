@@ -138,7 +138,7 @@ static pid_t clone_child(struct plan *p, int *ret_pidfd)
 }
 
 /* Waits until execve closed the pipe or a step reported. */
-static int read_report(int fd, int pidfd, const char *name, struct err *err)
+static int read_report(int fd, const char *name, struct err *err)
 {
         static const char *const steps[] = {
                 [STEP_FDS] = "cannot set up the descriptors of a program",
@@ -151,7 +151,6 @@ static int read_report(int fd, int pidfd, const char *name, struct err *err)
 
         if (r < 0 || got == 0)
                 return r < 0 ? r : 0;
-        (void)pidfd_wait(pidfd, -1, NULL, NULL); /* it has ended by itself: reap it */
         if (got < sizeof(rep) || rep.step < STEP_FDS || rep.step > STEP_EXEC)
                 return err_set(err, EX_FAIL, "cannot run", "it ended too early", "%s", name);
         return err_sys(err, EX_FAIL, rep.errno_value, steps[rep.step], "%s", name);
@@ -186,9 +185,11 @@ int spawn_start(const struct spawn *s, int *ret_pidfd, struct err *err)
         if (pid < 0)
                 return err_sys(err, EX_FAIL, pid, "cannot make a process", "for %s", s->argv[0]);
         wr = fd_close(wr);
-        r = read_report(rd, pidfd, s->argv[0], err);
-        if (r < 0)
+        r = read_report(rd, s->argv[0], err);
+        if (r < 0) {
+                pidfd_end(pidfd);
                 return r;
+        }
         *ret_pidfd = TAKE_FD(pidfd);
         return 0;
 }
