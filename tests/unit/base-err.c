@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unit tests of base/err.c: values, wrapping, remedies and the exit table.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+Test(err, set_and_format)
+{
+        struct err e = {};
+        char text[512];
+
+        cr_assert_eq(err_set(&e, EX_DISK, "cannot attach", "it is damaged", "%s", "root.img"), -EX_DISK);
+        cr_assert_eq(err_remedy(&e, "run %s", "fsck"), -EX_DISK);
+        cr_assert_str_eq(err_format(&e, text, sizeof(text)), "cannot attach: root.img: it is damaged. run fsck");
+        err_remedy(&e, "do something else");
+        cr_assert_str_eq(e.remedy, "run fsck", "the first remedy is the nearest to the cause");
+}
+
+Test(err, without_a_value)
+{
+        cr_assert_eq(err_set(NULL, EX_CONFIG, "a", "b", "%s", "c"), -EX_CONFIG);
+        cr_assert_eq(err_sys(NULL, EX_FAIL, ENOSPC, "a", "%s", "c"), -EX_NOSPC);
+        cr_assert_eq(err_wrap(NULL, "a", "%s", "c"), -EX_FAIL);
+}
+
+Test(err, system_calls_have_their_rows)
+{
+        static const struct {
+                int code, sysno, want;
+        } rows[] = {
+                {EX_FAIL, ENOSPC, EX_NOSPC}, {EX_FAIL, EMFILE, EX_NOSPC},  {EX_FAIL, EPERM, EX_PERM},
+                {EX_FAIL, -EACCES, EX_PERM}, {EX_FAIL, EIO, EX_FAIL},      {EX_DISK, ENOSPC, EX_DISK},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct err e = {};
+                cr_expect_eq(err_sys(&e, rows[i].code, rows[i].sysno, "x", "%s", "y"), -rows[i].want, "row %zu", i);
+                cr_expect_eq(e.sys, abs(rows[i].sysno));
+        }
+}
+
+Test(err, wrap_keeps_code_errno_and_remedy)
+{
+        struct err e = {};
+
+        err_sys(&e, EX_DISK, ENOENT, "cannot open", "%s", "root.img");
+        err_remedy(&e, "make it");
+        cr_assert_eq(err_wrap(&e, "cannot start", "%s", "web1"), -EX_DISK);
+        cr_assert_eq(e.sys, ENOENT);
+        cr_assert_str_eq(e.what, "cannot start");
+        cr_assert_str_eq(e.on, "web1");
+        cr_assert_str_eq(e.why, "cannot open (root.img): No such file or directory");
+        cr_assert_str_eq(e.remedy, "make it");
+}
+
+Test(err, long_text_is_cut)
+{
+        struct err e = {};
+        char big[4096];
+
+        memset(big, 'x', sizeof(big) - 1);
+        big[sizeof(big) - 1] = '\0';
+        err_set(&e, EX_FAIL, big, big, "%s", big);
+        for (int i = 0; i < 5; i++)
+                err_wrap(&e, big, "%s", big);
+        cr_assert_eq(strlen(e.what), sizeof(e.what) - 1);
+        cr_assert_eq(strlen(e.why), sizeof(e.why) - 1);
+}
+
+Test(err, every_row_has_its_own_number)
+{
+        int n = 0;
+
+        for (int i = -1; i < 64; i++) {
+                cr_expect_eq(exit_code_name(i) != NULL, exit_code_text(i) != NULL);
+                n += exit_code_name(i) != NULL;
+        }
+#define X(name, num, text)                                                                                   \
+        cr_expect_str_eq(exit_code_name(num), #name);                                                        \
+        n--;
+        EXIT_TABLE(X)
+#undef X
+        cr_assert_eq(n, 0);
+}
