@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The change tracker under a harsh writer: copies made in rounds must equal the image byte by byte; with something left
+# out on purpose they must not; a killed copier leaves nothing.
+#
+#       tests/system/ploop-track.sh [RUNS]
+set -u
+export LC_ALL=C.UTF-8
+. "$(dirname "$0")/ploop-common.bash"
+[ -n "${PLOOP_INSIDE:-}" ] || outside "$@"
+cd "$DIR" || exit 1
+RUNS=${1:-3}
+SIZE=333M WORDS=1332 # of 64 blocks: a size that no other test has
+mkdir m
+
+writers() { # starts them on a new image, in their cgroup
+        "$PLOOP" create a.img --size $SIZE && "$PLOOP" mount a.img m || return 1
+        (echo $BASHPID >"$CG/cgroup.procs" && exec "$B/tests/harsh-writer" m 600 "$@") >writer.log 2>&1 &
+        WRITER=$!
+        local i
+        for i in {1..100}; do [ -e m/direct-5 ] && return 0; sleep 0.05; done
+        return 1
+}
+
+# stop: ends the writers; WHY is what is wrong with them or the image. Not for a subshell: only a parent can wait.
+stop() {
+        WHY=""
+        echo 0 >"$CG/cgroup.freeze"
+        { kill -0 $WRITER; } 2>/dev/null || WHY+="the writers had ended: $(cat writer.log);"
+        { kill -KILL $WRITER; wait $WRITER; } 2>/dev/null
+        WHY+=$(expect 0 -- "$PLOOP" umount m)
+        none_attached || WHY+="still attached;"
+        e2fsck -fp a.img >/dev/null 2>&1
+        [ $? -le 1 ] || WHY+="e2fsck is not content;"
+        rm -f a.img b.img
+}
+
+# copy NAME WANTED-EXIT ROUNDS MODE [PAUSE]
+copy() {
+        local name=$1 want=$2 rounds=$3 mode=$4 why="" code
+        writers ${5:+"$5"} || { result "$name" "no writers: $(cat writer.log)"; return; }
+        timeout 120 "$B/tests/ploop-copier" m a.img b.img "$rounds" "$mode" "$CG" >copier.log 2>&1
+        code=$?
+        if [ $code = 10 ]; then
+                stop
+                echo "skip $name: $(tail -n 1 copier.log)"
+                return
+        fi
+        [ $code = "$want" ] || why="ended with $code, not $want: $(tail -n 3 copier.log | tr '\n' ';')"
+        stop
+        why+=$WHY
+        result "$name" "$why"
+}
+
+# A mark left out must show, or the comparisons above prove nothing.
+test_killed() {
+        local why="" before during i
+        before=$("$B/tests/ploop-probe" maps $WORDS)
+        writers || { result copier-killed "no writers"; return; }
+        "$B/tests/ploop-copier" m a.img b.img 3 stall "$CG" >copier.log 2>&1 &
+        local pid=$!
+        for i in {1..300}; do grep -q stalled copier.log && break; sleep 0.1; done
+        grep -q stalled copier.log || why+="it did not come to round 1: $(cat copier.log);"
+        during=$("$B/tests/ploop-probe" maps $WORDS)
+        kill -KILL $pid
+        wait $pid 2>/dev/null
+        [ "$during" -gt "$before" ] || why+="no tracker was seen;"
+        for i in {1..50}; do [ "$("$B/tests/ploop-probe" maps $WORDS)" -le "$before" ] && break; sleep 0.1; done
+        [ "$("$B/tests/ploop-probe" maps $WORDS)" -le "$before" ] || why+="the tracker is still there;"
+        stop
+        why+=$WHY
+        result copier-killed "$why"
+}
+
+probe() { # probe NAME: on a file system of its own
+        local why=""
+        "$PLOOP" create o.img --size 200M && "$PLOOP" mount o.img m || why="no image"
+        why+=$(timeout 60 "$B/tests/ploop-probe" "$1" m 2>&1) || why+=" ended with $?"
+        "$PLOOP" umount m || why+=" cannot unmount"
+        none_attached || why+=" still attached"
+        rm -f o.img
+        result "track-$1" "$why"
+}
+
+if [ -z "$CG" ]; then
+        echo "skip track: there is no cgroup2 tree to freeze the writers in"
+        exit 0
+fi
+probe drain
+probe check
+for run in $(seq "$RUNS"); do copy "harsh-$run" 0 4 right; done
+copy many-rounds 0 25 right 20000
+copy by-hash 0 3 hash
+copy forgotten-marks 3 3 no-mark
+test_killed
+exit $FAILED
