@@ -20,6 +20,7 @@
 #define INCOMPAT_RECOVER 0x4
 #define INCOMPAT_JOURNAL_DEV 0x8
 #define INCOMPAT_64BIT 0x80
+#define INCOMPAT_CSUM_SEED 0x2000
 /* filetype, recover, meta_bg, extents, 64bit, mmp, flex_bg, ea_inode, csum_seed, largedir, inline_data, encrypt, casefold */
 #define INCOMPAT_KNOWN (0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000)
 #define RO_COMPAT_METADATA_CSUM 0x400
@@ -67,6 +68,9 @@ static int check_identity(const uint8_t *p, struct err *err)
                         return wrong(err, "unknown kind of checksum");
                 if (ext4_crc32c(~UINT32_C(0), p, CHECKSUM_AT) != le32(p, CHECKSUM_AT))
                         return wrong(err, "its checksum does not match: the image is damaged");
+        } else if (incompat & INCOMPAT_CSUM_SEED) {
+                /* A flip of the one bit that turns the checksum off is seen too, in images of ours. */
+                return wrong(err, "a checksum's seed without checksums: the image is damaged");
         }
         if (incompat & INCOMPAT_JOURNAL_DEV)
                 return wrong(err, "this is an external journal, not a file system");
