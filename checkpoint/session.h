@@ -32,6 +32,8 @@ struct outside_ops {
         /* The engine's own seccomp filter as it is loaded for a start (struct sock_filter array); compared at dump, loaded by
          * tape at restore. 1: none. */
         int (*seccomp)(void *ctx, const void **ret_insns, size_t *ret_n, struct err *err);
+        /* The container's ownership has durably been offered to another node: 1; the guard then leaves it frozen. */
+        int (*offered)(void *ctx);
 };
 
 struct subject {
@@ -67,8 +69,12 @@ int session_freeze(const struct subject *s, unsigned ms, struct dump **ret, stru
  * image writer or the wire). */
 int session_dump(struct dump *d, const struct record_sink *rs, const struct page_sink_ops *ps, void *ps_ctx,
                  struct err *err);
-/* PARKed source: detaches every tracee under a frozen cgroup, sockets stay in repair; what OFFERED needs. */
+/* Parks the source: every task detached under a frozen cgroup, sockets stay in repair; to be called before the OFFERED
+ * record is written. Still undone by session_resume(), and by the guard if we die before outside_ops.offered says 1. */
 int session_park_source(struct dump *d, struct err *err);
+/* The OFFERED record is durable: the guard ends, nothing here thaws any more. d stays for session_kill() or session_resume()
+ * (which is then allowed only because the other side has answered VOID). */
+int session_offer(struct dump *d, struct err *err);
 /* Cure and thaw: sockets out of repair, port on, tasks go on. Idempotent, on every exit. Frees d. */
 int session_resume(struct dump *d, struct err *err);
 /* The same for another process that finds a frozen container (journal, --resolve): needs no dump object. */
@@ -76,9 +82,12 @@ int session_cure(const struct subject *s, struct err *err);
 /* Kills the tree; only when the image is durable or the other side has claimed. Frees d. d NULL: by subject alone. */
 int session_kill(const struct subject *s, struct dump *d, struct err *err);
 
-struct restore_input { struct record_source records; const struct page_source_ops *pages; void *pages_ctx; };
-/* CHECK … PARK; after it nothing of the container lives in the caller. *ret_stats may be NULL. */
-int session_prepare(const struct subject *s, const struct restore_input *in, struct restore **ret, struct err *err);
+struct image;
+/* Every record type that a checkpoint may hold: the planners' and the kinds'. */
+const struct record_types *session_record_types(void);
+/* CHECK … PH_CONFINE from a verified image (a directory, or what a stream has staged). The image stays the caller's. */
+int session_prepare(const struct subject *s, struct image *img, struct restore **ret, struct err *err);
+/* PH_PARK: all tasks detached under a frozen cgroup; nothing of the container lives in the caller afterwards. */
 int session_park(struct restore *r, struct err *err);
 /* GO: idempotent, needs no restore object: port on, repair off on each TCP socket, thaw. */
 int session_go(const struct subject *s, struct err *err);

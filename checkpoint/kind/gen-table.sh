@@ -54,6 +54,7 @@ END {
 
         print note "#include \"checkpoint/kind/classify.h\"\n#include \"checkpoint/kind/kind.h\"" > table
         print "#include \"checkpoint/kind/kinds.h\"\n#include \"base/cleanup.h\"" > table
+        print "#include \"proto/mounts.pb-c.h\"\n#include \"proto/tree.pb-c.h\"" > table
         for (i = 0; i < n; i++)
                 if (kept[i])
                         printf "#include \"proto/%s.pb-c.h\"\n", stem[i] > table
@@ -74,7 +75,8 @@ END {
         for (i = 0; i < n; i++)
                 if (!left_out[i])
                         printf "        &kind_%s,\n", ident(stem[i]) > table
-        print "};\n\nstatic const struct record_type rows[] = {" > table
+        print "};\n\n/* The records of the planners stand before those of the kinds. */\nstatic const struct record_type rows[] = {" > table
+        print "        {4, \"tree\", &gantry__tree__descriptor},\n        {5, \"mounts\", &gantry__mounts__descriptor}," > table
         for (i = 0; i < n; i++) {
                 msg = "NULL"
                 if (kept[i])

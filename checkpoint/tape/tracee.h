@@ -48,6 +48,10 @@ int tracee_set(struct tracee *t, const struct cpu_state *s, struct err *err);
 /* Pending signals in queue order (PTRACE_PEEKSIGINFO), of the thread or shared by the process. Caller frees. */
 int tracee_pending(struct tracee *t, bool shared, siginfo_t **ret, size_t *ret_n, struct err *err);
 
+/* Seccomp filters of the thread, newest first (PTRACE_SECCOMP_GET_FILTER): how many, and one as sock_filter array; caller frees. */
+int tracee_filters(struct tracee *t, size_t *ret_n, struct err *err);
+int tracee_filter(struct tracee *t, size_t index, void **ret, size_t *ret_insns, struct err *err);
+
 /* The agent: code r-x and tape rw- in the target (two mappings, so that MDWE tasks accept it), `tape_bytes` of tape.
  * fixed 0: where the kernel likes. Threads of one mm share the code: give the first thread's tracee as `share` (NULL: none).
  * The signal mask is all-blocked but SIGTRAP while installed. */

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * WALK and CLAIM: everything the kernel shows about the stopped tasks becomes objects with facts, each under one id, and
+ * each object is then claimed by exactly one kind or refused by name.
+ *
+ * Identity is settled here and nowhere else: tables (mm, files, fs, sighand) by kcmp order; open file descriptions by
+ * (dev, ino, flags, position) as a filter and kcmp on what is left; namespaces, sockets and pipes by inode. Ids rise in
+ * the order of the walk, so that a second dump of an unchanged tree equals the first.
+ *
+ * Not here: descriptors, mappings, mounts and links (collect-fd.c, collect-vma.c, collect-ns.c).
+ */
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/pidfd.h"
+#include "base/sys.h"
+#include "checkpoint/dump-int.h"
+
+struct dump_obj *dump_add(struct dump *d, enum obj_class cls)
+{
+        if (d->n_obj == d->cap_obj) {
+                size_t cap = d->cap_obj ? d->cap_obj * 2 : 256;
+                struct dump_obj **grown = realloc(d->obj, cap * sizeof(*grown));
+                if (!grown)
+                        return NULL;
+                d->obj = grown;
+                d->cap_obj = cap;
+        }
+        struct dump_obj *x = calloc(1, sizeof(*x));
+        if (!x)
+                return NULL;
+        x->o.cls = cls;
+        x->o.id = d->n_obj + 1;
+        x->o.facts.cls = cls;
+        x->o.procfd = -1;
+        x->fd = -1;
+        d->obj[d->n_obj++] = x;
+        return x;
+}
+
+struct dump_obj *dump_find(struct dump *d, uint64_t id)
+{
+        return id >= 1 && id <= d->n_obj ? d->obj[id - 1] : NULL;
+}
+
+/* ---- tasks and threads ---- */
+
+static int read_thread(struct dump *d, struct dump_task *t, struct dump_thread *th, struct err *err)
+{
+        size_t len = 0;
+
+        (void)d;
+        th->procfd = proc_open_thread(t->pid, th->tid, err);
+        if (th->procfd < 0)
+                return th->procfd;
+        int r = proc_stat_read(th->procfd, &th->stat, err);
+        if (r < 0)
+                return r;
+        r = proc_read(th->procfd, "status", &th->status, &len, err);
+        if (r < 0)
+                return r;
+        th->kv = calloc(128, sizeof(*th->kv));
+        if (!th->kv)
+                return kind_nomem(err);
+        r = proc_status_parse(th->status, len, th->kv, 128, &th->n_kv, err);
+        if (r < 0)
+                return r;
+        th->cpu = calloc(1, sizeof(*th->cpu));
+        if (!th->cpu)
+                return kind_nomem(err);
+        r = tracee_get(th->tracee, th->cpu, err);
+        if (r < 0)
+                return r;
+        return tracee_pending(th->tracee, false, &th->pending, &th->n_pending, err);
+}
+
+/* The innermost number of a status line that lists one per pid namespace level ("NSpid:\t4711\t3"). */
+static pid_t innermost(const struct dump_thread *th, const char *key, pid_t fallback)
+{
+        const char *v = proc_kv_get(th->kv, th->n_kv, key);
+        uint64_t n = (uint64_t)fallback;
+
+        while (v && *v) {
+                uint64_t x;
+                if (!scan_u64(&v, &x))
+                        break;
+                n = x;
+                while (*v == '\t' || *v == ' ')
+                        v++;
+        }
+        return (pid_t)n;
+}
+
+static int refuse_task(const struct dump_task *t, const struct dump_thread *th, struct err *err, const char *what,
+                       const char *remedy)
+{
+        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", what, "process %d (%s)", (int)t->vpid, th->stat.comm);
+        return err_remedy(err, "%s", remedy);
+}
+
+static int check_state(const struct dump_task *t, const struct dump_thread *th, struct err *err)
+{
+        if (tracee_group_stopped(th->tracee))
+                return refuse_task(t, th, err, "it is stopped by job control (SIGSTOP or SIGTSTP)",
+                                   "let it go on (SIGCONT) and try again");
+        return 0;
+}
+
+static int walk_threads(struct dump *d, struct dump_task *t, struct err *err)
+{
+        for (size_t k = 0; k < t->n_thread; k++) {
+                struct dump_thread *th = &t->thread[k];
+                int r = read_thread(d, t, th, err);
+                if (r < 0)
+                        return r;
+                th->vtid = innermost(th, "NSpid", th->tid);
+                struct dump_obj *x = dump_add(d, CLS_THREAD);
+                if (!x)
+                        return kind_nomem(err);
+                th->id = x->o.id;
+                x->task = (size_t)(t - d->task);
+                x->thread = k;
+        }
+        t->vpid = innermost(&t->thread[0], "NStgid", t->pid);
+        t->vpgid = innermost(&t->thread[0], "NSpgid", 0);
+        t->vsid = innermost(&t->thread[0], "NSsid", 0);
+        return check_state(t, &t->thread[0], err);
+}
+
+/* Zombies have no thread that can be seized; a leader that has exited before its threads neither. */
+static int check_alive(struct dump_task *t, struct err *err)
+{
+        struct proc_stat st = {};
+
+        if (t->n_thread && t->thread[0].tid == t->pid)
+                return 0;
+        (void)proc_stat_read(t->procfd, &st, NULL);
+        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task",
+                t->n_thread ? "its first thread has exited, others live on" : "it has exited and nobody has waited for it",
+                "process %d (%s)", (int)t->pid, st.comm);
+        return err_remedy(err, "let its parent wait for it, or end it, and try again");
+}
+
+/* Leader first, then by number: /proc lists threads in order of creation, and a first walk may have missed some. */
+static int by_tid(const void *a, const void *b)
+{
+        const struct dump_thread *x = a, *y = b;
+
+        return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+static void sort_threads(struct dump_task *t)
+{
+        for (size_t k = 0; k < t->n_thread; k++)
+                if (t->thread[k].tid == t->pid && k) {
+                        struct dump_thread lead = t->thread[k];
+                        t->thread[k] = t->thread[0];
+                        t->thread[0] = lead;
+                }
+        if (t->n_thread > 2)
+                qsort(t->thread + 1, t->n_thread - 1, sizeof(*t->thread), by_tid);
+}
+
+/* Parents before children: init first, then whatever has its parent in the list already. */
+static int sort_tasks(struct dump *d, struct err *err)
+{
+        pid_t init;
+        int r = pidfd_pid(d->s.init_pidfd, &init, err);
+
+        if (r < 0)
+                return r;
+        size_t done = 0;
+        for (size_t i = 0; i < d->n_task; i++) {
+                struct proc_stat st;
+                r = proc_stat_read(d->task[i].procfd, &st, err);
+                if (r < 0)
+                        return r;
+                d->task[i].parent = d->task[i].pid == init ? 0 : (uint64_t)st.ppid;
+        }
+        while (done < d->n_task) {
+                size_t best = d->n_task;
+                for (size_t i = done; i < d->n_task; i++) {
+                        bool ready = d->task[i].pid == init;
+                        for (size_t k = 0; k < done && !ready; k++)
+                                ready = (uint64_t)d->task[k].pid == d->task[i].parent;
+                        if (ready && (best == d->n_task || d->task[i].pid < d->task[best].pid))
+                                best = i;
+                }
+                if (best == d->n_task) {
+                        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", "its parent is not in the tree", "process %d",
+                                (int)d->task[done].pid);
+                        return err_remedy(err, "give the checkpoint a tree that is complete: init and all its descendants");
+                }
+                struct dump_task t = d->task[best];
+                d->task[best] = d->task[done];
+                d->task[done++] = t;
+        }
+        return 0;
+}
+
+static int walk_tasks(struct dump *d, struct err *err)
+{
+        for (size_t i = 0; i < d->n_task; i++) {
+                int r = check_alive(&d->task[i], err);
+                if (r < 0)
+                        return r;
+                sort_threads(&d->task[i]);
+        }
+        int r = sort_tasks(d, err);
+        for (size_t i = 0; r >= 0 && i < d->n_task; i++) {
+                struct dump_task *t = &d->task[i];
+                struct dump_obj *x = dump_add(d, CLS_TASK);
+                if (!x)
+                        return kind_nomem(err);
+                t->id = x->o.id;
+                x->task = i;
+                r = walk_threads(d, t, err);
+                if (r >= 0)
+                        r = tracee_pending(t->thread[0].tracee, true, &t->pending, &t->n_pending, err);
+                for (size_t k = 0; r >= 0 && i && k < i; k++)
+                        if ((uint64_t)d->task[k].pid == t->parent) {
+                                t->parent = d->task[k].id;
+                                break;
+                        }
+        }
+        return r < 0 ? r : 0;
+}
+
+/* ---- tables by kcmp ---- */
+
+static int same_table(struct dump *d, size_t a, size_t b, int type)
+{
+        return sys_kcmp(d->task[a].pid, d->task[b].pid, type, 0, 0) == 0;
+}
+
+static int share_check(struct dump *d, size_t i, struct err *err)
+{
+        static const struct { int type; const char *what; } tables[] = {
+                { KCMP_VM, "it shares its memory with another process (CLONE_VM)" },
+                { KCMP_FILES, "it shares its descriptor table with another process (CLONE_FILES)" },
+                { KCMP_FS, "it shares its current directory with another process (CLONE_FS)" },
+                { KCMP_SIGHAND, "it shares its signal handlers with another process (CLONE_SIGHAND)" },
+        };
+        const struct dump_task *t = &d->task[i];
+
+        for (size_t k = 0; k < ELEMENTSOF(tables); k++) {
+                for (size_t j = 0; j < i; j++)
+                        if (same_table(d, i, j, tables[k].type))
+                                return refuse_task(t, &t->thread[0], err, tables[k].what, "end it and try again");
+                if (tables[k].type == KCMP_VM)
+                        continue;
+                for (size_t j = 1; j < t->n_thread; j++)
+                        if (sys_kcmp(t->pid, t->thread[j].tid, tables[k].type, 0, 0) != 0)
+                                return refuse_task(t, &t->thread[0], err,
+                                                   "one of its threads has a table of its own (unshare)",
+                                                   "end it and try again");
+        }
+        return 0;
+}
+
+static int walk_tables(struct dump *d, struct err *err)
+{
+        static const enum obj_class cls[] = { CLS_MM, CLS_FILES, CLS_FS, CLS_SIGHAND };
+
+        for (size_t i = 0; i < d->n_task; i++) {
+                int r = share_check(d, i, err);
+                if (r < 0)
+                        return r;
+                uint64_t *slot[] = { &d->task[i].mm, &d->task[i].files, &d->task[i].fs, &d->task[i].sighand };
+                for (size_t k = 0; k < ELEMENTSOF(cls); k++) {
+                        struct dump_obj *x = dump_add(d, cls[k]);
+                        if (!x)
+                                return kind_nomem(err);
+                        x->task = i;
+                        *slot[k] = x->o.id;
+                }
+        }
+        return 0;
+}
+
+/* ---- facts of tasks, set when all pointers are final ---- */
+
+static void set_facts(struct dump *d, struct dump_obj *x)
+{
+        struct dump_task *t = &d->task[x->task];
+        struct dump_thread *th = &t->thread[x->thread];
+        struct facts *f = &x->o.facts;
+
+        f->shown_pid = t->vpid;
+        f->comm = th->stat.comm;
+        if (x->o.procfd < 0)
+                x->o.procfd = x->o.cls == CLS_THREAD ? th->procfd : t->procfd;
+        switch (x->o.cls) {
+        case CLS_TASK:
+        case CLS_THREAD:
+        case CLS_MM:
+        case CLS_FILES:
+        case CLS_FS:
+        case CLS_SIGHAND:
+                f->task.stat = &th->stat;
+                f->task.status = th->kv;
+                f->task.n_status = th->n_kv;
+                f->task.cpu = th->cpu;
+                f->task.leader = x->thread == 0;
+                f->task.pending = x->o.cls == CLS_THREAD ? th->pending : t->pending;
+                f->task.n_pending = x->o.cls == CLS_THREAD ? th->n_pending : t->n_pending;
+                break;
+        case CLS_FILE:
+                f->file = *x->ff;
+                break;
+        case CLS_VMA:
+        case CLS_SHM:
+        case CLS_NS:
+        case CLS_MOUNT:
+        case CLS_LINK:
+        case CLS_NETNS:
+        case CLS_CGROUP:
+        case CLS_FILEPROP:
+        case CLS_N:
+        default:
+                break;
+        }
+}
+
+int dump_walk(struct dump *d, struct err *err)
+{
+        int r = walk_tasks(d, err);
+
+        if (r >= 0)
+                r = walk_tables(d, err);
+        if (r >= 0)
+                r = dump_walk_ns(d, err);
+        if (r >= 0)
+                r = dump_walk_mounts(d, err);
+        if (r >= 0)
+                r = dump_walk_net(d, err);
+        if (r >= 0)
+                r = dump_diag(d, err);
+        for (size_t i = 0; r >= 0 && i < d->n_task; i++) {
+                r = dump_walk_files(d, i, err);
+                if (r >= 0)
+                        r = dump_walk_vmas(d, i, err);
+        }
+        for (size_t i = 0; r >= 0 && i < d->n_obj; i++)
+                set_facts(d, d->obj[i]);
+        if (r >= 0)
+                d->state = DUMP_WALKED;
+        return r < 0 ? r : 0;
+}
+
+/* ---- CLAIM ---- */
+
+static bool claimed_class(enum obj_class c)
+{
+        return c == CLS_FILE || c == CLS_VMA || c == CLS_NS || c == CLS_MOUNT || c == CLS_LINK || c == CLS_CGROUP;
+}
+
+/* A finding is kept where the caller collects all (session_probe); otherwise the first one ends the walk. */
+static int found(struct findings *all, struct err *one, struct err *err)
+{
+        if (all)
+                return findings_add(all, one);
+        if (err)
+                *err = *one;
+        return -one->code;
+}
+
+static int claim_one(struct dump *d, struct dump_obj *x, struct err *e)
+{
+        size_t n;
+        const struct kind *const *k = kind_table(&n);
+
+        (void)d;
+        for (size_t i = 0; i < n; i++) {
+                if (k[i]->cls != x->o.cls || !k[i]->claim || k[i]->claim(&x->o.facts) != 1)
+                        continue;
+                if (x->kind)
+                        return err_set(e, EX_FAIL, "two kinds claim one object", x->kind->stem, "%s, object %llu", k[i]->stem,
+                                       (unsigned long long)x->o.id);
+                x->kind = k[i];
+        }
+        if (!x->kind) {
+                err_set(e, EX_UNSUPPORTED, "cannot checkpoint an object", "no kind knows it", "process %d (%s), object %llu",
+                        (int)x->o.facts.shown_pid, x->o.facts.comm ? x->o.facts.comm : "", (unsigned long long)x->o.id);
+                return err_remedy(e, "please report it with the output of ctrctl checkpoint --log dump");
+        }
+        return x->kind->refuse ? x->kind->refuse(&x->o.facts, e) : 0;
+}
+
+/* Property kinds: a refused one refuses only what it claims; a kept one may refuse what it cannot keep. */
+static int props_one(struct dump_obj *x, struct err *e)
+{
+        size_t n;
+        const struct kind *const *k = kind_table(&n);
+
+        for (size_t i = 0; i < n; i++) {
+                bool beside = k[i]->cls == CLS_FILEPROP && x->o.cls == CLS_FILE;
+                if (!beside && (k[i]->cls != x->o.cls || claimed_class(x->o.cls)))
+                        continue;
+                if (k[i]->claim && k[i]->claim(&x->o.facts) != 1)
+                        continue;
+                int r = k[i]->refuse ? k[i]->refuse(&x->o.facts, e) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int dump_claim(struct dump *d, struct findings *all, struct err *err)
+{
+        for (size_t i = 0; i < d->n_obj; i++) {
+                struct dump_obj *x = d->obj[i];
+                struct err e = {};
+                int r = claimed_class(x->o.cls) ? claim_one(d, x, &e) : 0;
+                if (r >= 0)
+                        r = props_one(x, &e);
+                if (r < 0 && (r = found(all, &e, err)) < 0)
+                        return r;
+        }
+        return 0;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the parts of a dump share: the tasks, the table of objects and the guard. Private to checkpoint/. */
+#pragma once
+
+#include "base/mountapi.h"
+#include "checkpoint/kind/kind.h"
+#include "checkpoint/session.h"
+#include "checkpoint/tape/tracee.h"
+#include "checkpoint/types.h"
+
+struct dump_thread {
+        uint64_t id;
+        pid_t tid, vtid;                  /* ours, and the container's */
+        int procfd;
+        struct tracee *tracee;
+        struct cpu_state *cpu;
+        siginfo_t *pending;
+        size_t n_pending;
+        struct proc_stat stat;
+        char *status;                     /* cut up in place */
+        struct proc_kv *kv;
+        size_t n_kv;
+};
+
+struct dump_task {
+        uint64_t id;
+        pid_t pid, vpid, vpgid, vsid;
+        int pidfd, procfd;
+        uint64_t parent, mm, files, fs, sighand, cgroup, ns[NS_N];
+        struct dump_thread *thread;       /* leader first */
+        size_t n_thread;
+        siginfo_t *pending;               /* shared by the process */
+        size_t n_pending;
+        struct fd_entry *fds;
+        size_t n_fds;
+};
+
+/* An object and what the session alone knows of it. */
+struct dump_obj {
+        struct obj o;
+        const struct kind *kind;          /* of a claimed object; NULL for tables, which have many */
+        size_t task, thread;              /* index of the holder, and of its thread */
+        int fd;                           /* number in the holder, -1 */
+        uint64_t ino, dev;                /* filter of the identity */
+        struct file_facts *ff;            /* owned copies behind the facts */
+        struct proc_vma *vma;
+        struct unix_diag *ux;
+        char *link, *fdinfo, *path;
+        void **slots;                     /* one per kind that asked (a claimed object has one) */
+        uint64_t *group;
+        size_t n_group;
+        struct mountinfo *mount;          /* borrowed from the namespace's list */
+        uint64_t next;                    /* chain of the hash table: index + 1 */
+};
+
+enum dump_state { DUMP_NEW, DUMP_STOPPED, DUMP_WALKED, DUMP_QUIET, DUMP_READ, DUMP_PARKED, DUMP_OFFERED, DUMP_ENDED };
+
+struct dump_ns { enum ns_type type; uint64_t ino, id; bool external; int fd; };
+struct dump_mntns { uint64_t ns; struct mountinfo *m; size_t n; uint64_t *id; int rootfd; bool external; };
+
+struct ux_row { uint32_t ino; struct unix_diag d; };
+
+struct dump {
+        struct subject s;
+        enum dump_state state;
+        struct dump_task *task;
+        size_t n_task;
+        struct dump_obj **obj;            /* by id - 1 */
+        size_t n_obj, cap_obj;
+        uint64_t *bucket;                 /* FILE objects by (dev, ino): index + 1 */
+        size_t n_bucket;
+        struct dump_ns ns[4 * NS_N];
+        size_t n_ns;
+        struct dump_mntns *mntns;
+        size_t n_mntns;
+        uint64_t orphans;                 /* connections without a descriptor */
+        struct ux_row *ux;
+        size_t n_ux;
+        struct nl *nl;                    /* of the container's network namespace */
+        int guard;                        /* our end of the guard's socket, -1 */
+        int guard_pidfd;
+        bool blocked, frozen, fsfrozen;
+        const struct page_sink_ops *sink;
+        void *sink_ctx;
+        struct session_stats stats;
+        struct executor ptrace;
+        bool have_ptrace;
+};
+
+/* freeze.c: STOP and its undoing */
+int dump_stop(struct dump *d, unsigned ms, struct err *err);
+int dump_release(struct dump *d, struct err *err);               /* agents out, tracees detached */
+int guard_start(struct dump *d, struct err *err);
+int guard_socket(struct dump *d, int fd, struct err *err);        /* a socket that is about to go into repair */
+void guard_end(struct dump *d);
+int subject_thaw(const struct subject *s, bool network, struct err *err);
+int subject_repair_off(const struct subject *s, struct err *err);
+
+/* collect.c: WALK and CLAIM */
+int dump_walk(struct dump *d, struct err *err);
+int dump_claim(struct dump *d, struct findings *all, struct err *err);
+struct dump_obj *dump_add(struct dump *d, enum obj_class cls);
+struct dump_obj *dump_find(struct dump *d, uint64_t id);
+int dump_dup(struct dump *d, const struct dump_obj *x, struct err *err);   /* our duplicate of a FILE; caller closes */
+int dump_walk_files(struct dump *d, size_t task, struct err *err);
+int dump_walk_vmas(struct dump *d, size_t task, struct err *err);
+int dump_walk_ns(struct dump *d, struct err *err);
+int dump_walk_mounts(struct dump *d, struct err *err);
+int dump_walk_net(struct dump *d, struct err *err);
+int dump_diag(struct dump *d, struct err *err);
+int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);
+const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);
+
+/* tree.c, mounts.c: the planners' records */
+int tree_record(struct dump *d, struct record *ret, struct err *err);
+int mount_root_open(struct dump *d, const struct dump_obj *x, struct err *err);   /* -1 with err untouched: nothing to read */
+int mounts_records(struct dump *d, const struct record_sink *rs, struct err *err);
+
+/* pages.c */
+int dump_pages(struct dump *d, struct err *err);
+
+void dump_free(struct dump *d);
+

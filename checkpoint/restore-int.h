@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the parts of a restore share. Private to checkpoint/. */
+#pragma once
+
+#include "checkpoint/image.h"
+#include "checkpoint/kind/kind.h"
+#include "checkpoint/session.h"
+#include "checkpoint/tape/tracee.h"
+#include "checkpoint/types.h"
+#include "checkpoint/tree.h"
+
+struct restore_thread { uint64_t id; pid_t tid, vtid; struct tracee *tracee; struct cpu_state *cpu; bool has_cpu; };
+
+struct restore_task {
+        uint64_t id, parent, mm, files, fs, sighand, cgroup;
+        uint32_t vpid;
+        size_t parent_at;
+        pid_t pid;
+        int pidfd, procfd;
+        struct restore_thread *thread;
+        size_t n_thread;
+        uint64_t *thread_ids;
+        int sock_fd;                      /* number of the delivery socket in this task, -1: closed */
+        int *temp;                        /* descriptors that the last phase left in it, to be closed */
+        size_t n_temp;
+};
+
+struct restore_object { uint64_t id; int fd; };   /* our duplicates, sorted by id */
+
+struct restore_map { struct tape *t; uint32_t entry; uint64_t size, object; };
+
+enum restore_state { RESTORE_NEW, RESTORE_CHECKED, RESTORE_BUILDING, RESTORE_READY, RESTORE_PARKED };
+
+struct restore {
+        struct subject s;
+        enum restore_state state;
+        struct image *img;
+        struct record *rec;               /* all but the header, in image order */
+        size_t n_rec;
+        size_t *by_id;                    /* indexes of rec, sorted by id (kinds only) */
+        const struct record *tree;
+        struct restore_task *task;
+        size_t n_task;
+        struct tree_plan plan;
+        struct { uint32_t pid; pid_t host; struct tracee *tracee; } temp[64];
+        size_t n_temp;
+        uint64_t agent_addr;
+        enum phase phase;
+        struct tape **tape;               /* of the running phase */
+        size_t n_tape;
+        struct restore_map *map;
+        size_t n_map;
+        struct restore_object *object;
+        size_t n_object;
+        struct executor ptrace, self;
+        bool have_ptrace, have_self, parked_frozen;
+        struct nl *nl;
+        struct need need;
+};
+
+#define AGENT_TAPE_BYTES 65536u
+
+/* restore-tree.c */
+int restore_read_tree(struct restore *rs, struct err *err);
+int restore_tree(struct restore *rs, struct err *err);
+int restore_threads_make(struct restore *rs, struct err *err);
+struct restore_task *restore_task_find(struct restore *rs, uint64_t id);
+struct restore_task *restore_task_of(struct restore *rs, uint64_t object);   /* the first that uses a table, or the task itself */
+struct tracee *restore_tracee(void *ctx, struct actor who);
+
+/* deliver.c */
+int deliver_needs(struct restore *rs, struct tape *t, struct err *err);       /* before a phase's tape plays */
+int collect_keeps(struct restore *rs, struct tape *t, struct err *err);       /* after it */
+int deliver_cleanup(struct restore *rs, struct err *err);                     /* closes what phases left in tasks */
+int hand_tables(struct restore *rs, struct err *err);                         /* PH_HAND */
+int object_put(struct restore *rs, uint64_t id, int fd, struct err *err);     /* takes fd */
+int object_fd(const struct restore *rs, uint64_t id);                         /* borrowed, -1 */
+
+/* space.c: PH_SPACE prelude, page filling */
+int space_choose_agent(struct restore *rs, struct err *err);
+int space_clear(struct restore *rs, struct err *err);
+int fill_pages(struct restore *rs, struct err *err);
+
+/* mounts.c */
+int mounts_check(struct restore *rs, struct err *err);
+int mounts_restore(struct restore *rs, struct err *err);
+
+/* restore.c */
+int phase_play(struct restore *rs, struct err *err);
+int play_one(struct restore *rs, struct tape *t, struct err *err);            /* a session's own tape, freed here */
+

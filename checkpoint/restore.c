@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The restore session.
+ *
+ *      NEW ──check──► CHECKED ──phases GROUND … CONFINE──► READY ──park──► PARKED ──(session_go, by anybody)
+ *       └────────────────┴────────────────┴──────────────────┘  undo: the tree is killed, nothing is left
+ *
+ * Invariants:
+ *   1. Before CHECKED nothing is done with any record; the whole image is verified and every record has passed its check().
+ *   2. Until PARKED every task of the tree is traced with EXITKILL: if we die, it dies.
+ *   3. After PARKED nothing of the container lives here: no tracee, no descriptor that it needs.
+ *
+ * A phase is: the plans of all records, in order of kind number, write onto one tape per actor; descriptors that the tapes
+ * need are delivered; all tapes play side by side; descriptors that they made are fetched; what was delivered is closed.
+ *
+ * Not here: the tree (restore-tree.c), descriptors (deliver.c), address spaces and pages (space.c), mounts (mounts.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "base/pidfd.h"
+#include "base/sys.h"
+#include "checkpoint/dump-int.h"
+#include "checkpoint/restore-int.h"
+
+static void stamp(const struct subject *s, const char *name)
+{
+        if (s->timers && name)
+                timers_start(s->timers, name);
+        else if (s->timers)
+                timers_stop(s->timers);
+}
+
+/* ---- CHECK ---- */
+
+static int by_id(const void *a, const void *b, void *ctx)
+{
+        const struct restore *rs = ctx;
+        const struct record *x = &rs->rec[*(const size_t *)a], *y = &rs->rec[*(const size_t *)b];
+
+        if (x->id != y->id)
+                return x->id < y->id ? -1 : 1;
+        return x->kind < y->kind ? -1 : x->kind > y->kind;
+}
+
+static int read_records(struct restore *rs, struct err *err)
+{
+        struct record_source src = image_records(rs->img);
+        size_t cap = 0;
+        int r;
+
+        for (;;) {
+                struct record rec = {};
+                r = src.next(src.c, &rec, err);
+                if (r <= 0)
+                        break;
+                if (rec.kind == RECORD_HEADER) {
+                        record_done(&rec);
+                        continue;
+                }
+                if (rs->n_rec == cap) {
+                        cap = cap ? cap * 2 : 256;
+                        struct record *grown = realloc(rs->rec, cap * sizeof(*grown));
+                        if (!grown) {
+                                record_done(&rec);
+                                return kind_nomem(err);
+                        }
+                        rs->rec = grown;
+                }
+                rs->rec[rs->n_rec++] = rec;
+        }
+        if (r < 0)
+                return r;
+        rs->by_id = calloc(rs->n_rec ? rs->n_rec : 1, sizeof(*rs->by_id));
+        if (!rs->by_id)
+                return kind_nomem(err);
+        for (size_t i = 0; i < rs->n_rec; i++)
+                rs->by_id[i] = i;
+        qsort_r(rs->by_id, rs->n_rec, sizeof(*rs->by_id), by_id, rs);
+        return 0;
+}
+
+static int check_order(const struct restore *rs, struct err *err)
+{
+        for (size_t i = 1; i < rs->n_rec; i++)
+                if (rs->rec[i].kind < rs->rec[i - 1].kind)
+                        return err_set(err, EX_IMAGE, "cannot restore the image", "its records are not in order", "record %u %llu",
+                                       rs->rec[i].kind, (unsigned long long)rs->rec[i].id);
+        for (size_t i = 1; i < rs->n_rec; i++) {
+                const struct record *a = &rs->rec[rs->by_id[i - 1]], *b = &rs->rec[rs->by_id[i]];
+                if (a->id == b->id && a->kind == b->kind)
+                        return err_set(err, EX_IMAGE, "cannot restore the image", "a record stands twice", "record %u %llu", a->kind,
+                                       (unsigned long long)a->id);
+        }
+        return 0;
+}
+
+static int check_all(struct restore *rs, struct err *err)
+{
+        int r = read_records(rs, err);
+
+        if (r >= 0)
+                r = check_order(rs, err);
+        for (size_t i = 0; r >= 0 && i < rs->n_rec; i++) {
+                const struct kind *k = kind_find(rs->rec[i].kind);
+                if (rs->rec[i].kind == RECORD_TREE || rs->rec[i].kind == RECORD_MOUNTS)
+                        continue;
+                if (!k || !k->check)
+                        return err_set(err, EX_IMAGE, "cannot restore the image", "a record's kind cannot be restored here",
+                                       "record %u %llu", rs->rec[i].kind, (unsigned long long)rs->rec[i].id);
+                r = k->check(&rs->rec[i], &rs->need, err);
+        }
+        if (r >= 0)
+                r = restore_read_tree(rs, err);
+        if (r >= 0)
+                r = mounts_check(rs, err);
+        if (r < 0)
+                return r;
+        if (rs->s.memory_limit && rs->need.bytes > rs->s.memory_limit) {
+                err_set(err, EX_NOSPC, "cannot restore the image", "its memory would not fit the container's limit",
+                        "%llu MiB of %llu MiB", (unsigned long long)(rs->need.bytes >> 20),
+                        (unsigned long long)(rs->s.memory_limit >> 20));
+                return err_remedy(err, "raise the container's memory and try again");
+        }
+        rs->state = RESTORE_CHECKED;
+        return 0;
+}
+
+/* ---- one phase ---- */
+
+struct tape *restore_tape(struct restore *rs, struct actor who)
+{
+        for (size_t i = 0; i < rs->n_tape; i++) {
+                struct actor a = tape_actor(rs->tape[i]);
+                if (a.type == who.type && a.id == who.id)
+                        return rs->tape[i];
+        }
+        struct tape **grown = realloc(rs->tape, (rs->n_tape + 1) * sizeof(*grown));
+        struct tape *t = grown ? tape_new(who) : NULL;
+        if (grown)
+                rs->tape = grown;
+        if (!t)
+                abort();   /* a kind's plan has no way to go on without a tape; the tree dies with us (EXITKILL) */
+        rs->tape[rs->n_tape++] = t;
+        return t;
+}
+
+static int open_maps(struct restore *rs, struct err *err)
+{
+        for (size_t i = 0; i < rs->n_map; i++) {
+                const struct restore_map *m = &rs->map[i];
+                const struct restore_task *t = restore_task_find(rs, tape_actor(m->t).id);
+                uint64_t at = (uint64_t)tape_ret(m->t, m->entry);
+                char name[96];
+
+                snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)at, (unsigned long long)(at + m->size));
+                int fd = sys_openat(t->procfd, name, O_RDWR, 0);
+                if (fd < 0)
+                        return err_sys(err, EX_FAIL, fd, "cannot open a shared memory object", "%s", name);
+                int r = object_put(rs, m->object, fd, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void tapes_drop(struct restore *rs)
+{
+        for (size_t i = 0; i < rs->n_tape; i++)
+                tape_free(rs->tape[i]);
+        rs->n_tape = rs->n_map = 0;
+}
+
+/* The container's own tapes first, then ours: what the engine does by its duplicates needs the objects to exist. */
+static int play_split(struct restore *rs, bool self, struct err *err)
+{
+        _cleanup_free_ struct tape **list = calloc(rs->n_tape ? rs->n_tape : 1, sizeof(*list));
+        size_t n = 0;
+
+        if (!list)
+                return kind_nomem(err);
+        for (size_t i = 0; i < rs->n_tape; i++)
+                if ((tape_actor(rs->tape[i]).type == ACTOR_SELF) == self && (tape_len(rs->tape[i]) || tape_bad(rs->tape[i])))
+                        list[n++] = rs->tape[i];
+        int r = 0;
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = deliver_needs(rs, list[i], err);
+        if (r >= 0 && n)
+                r = executor_play(self ? &rs->self : &rs->ptrace, list, n, err);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = collect_keeps(rs, list[i], err);
+        return r;
+}
+
+int phase_play(struct restore *rs, struct err *err)
+{
+        int r = play_split(rs, false, err);
+
+        if (r >= 0)
+                r = open_maps(rs, err);
+        if (r >= 0)
+                r = play_split(rs, true, err);
+        tapes_drop(rs);
+        if (r >= 0)
+                r = deliver_cleanup(rs, err);
+        return r;
+}
+
+int play_one(struct restore *rs, struct tape *t, struct err *err)
+{
+        int r = deliver_needs(rs, t, err);
+
+        if (r >= 0)
+                r = executor_play(&rs->ptrace, &t, 1, err);
+        if (r >= 0)
+                r = collect_keeps(rs, t, err);
+        tape_free(t);
+        return r;
+}
+
+static const char *const phase_name[PH_N] = { "ground", "mounts", "tree", "make", "bind", "hand", "space", "memory", "attr",
+                                              "label", "threads", "confine", "park" };
+
+static int plan_phase(struct restore *rs, struct err *err)
+{
+        for (size_t i = 0; i < rs->n_rec; i++) {
+                const struct kind *k = kind_find(rs->rec[i].kind);
+                /* The planner of mounts calls its kinds itself, in the order of the tree. */
+                if (!k || !k->plan[rs->phase] || (rs->phase == PH_MOUNTS && k->cls == CLS_MOUNT))
+                        continue;
+                int r = k->plan[rs->phase](rs, &rs->rec[i], err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int run_phase(struct restore *rs, enum phase ph, struct err *err)
+{
+        int r = 0;
+
+        rs->phase = ph;
+        stamp(&rs->s, phase_name[ph]);
+        if (ph == PH_TREE)
+                r = restore_tree(rs, err);
+        if (ph == PH_THREADS)
+                r = restore_threads_make(rs, err);
+        if (ph == PH_MOUNTS)
+                r = mounts_restore(rs, err);
+        if (r >= 0 && ph == PH_SPACE)
+                r = space_clear(rs, err);
+        if (r >= 0)
+                r = plan_phase(rs, err);
+        if (r >= 0)
+                r = phase_play(rs, err);
+        else
+                tapes_drop(rs);
+        if (r >= 0 && ph == PH_HAND)
+                r = hand_tables(rs, err);
+        if (r >= 0 && ph == PH_MEMORY)
+                r = fill_pages(rs, err);
+        stamp(&rs->s, NULL);
+        if (r < 0)
+                err_wrap(err, "cannot restore the container", "phase %s", phase_name[ph]);
+        return r;
+}
+
+static int take_init(struct restore *rs, struct err *err)
+{
+        struct restore_task *init = &rs->task[0];
+        int r = pidfd_pid(rs->s.init_pidfd, &init->pid, err);
+
+        if (r < 0)
+                return r;
+        init->pidfd = fcntl(rs->s.init_pidfd, F_DUPFD_CLOEXEC, 3);
+        init->procfd = proc_open(init->pid, err);
+        if (init->procfd < 0)
+                return init->procfd;
+        init->sock_fd = rs->s.sock_fd;
+        init->thread[0].tid = init->pid;
+        r = tracee_seize(init->pid, TRACEE_EXITKILL, &init->thread[0].tracee, err);
+        if (r == 1)
+                return err_set(err, EX_FAIL, "cannot restore the container", "its stub has ended", "%s", "");
+        if (r < 0)
+                return r;
+        r = tracee_wait(init->thread[0].tracee, 5000, err);
+        if (r > 0)
+                return err_set(err, EX_BUSY, "cannot restore the container", "its stub does not stop", "%s", "");
+        if (r < 0)
+                return r;
+        return tracee_agent(init->thread[0].tracee, NULL, rs->agent_addr, AGENT_TAPE_BYTES, err);
+}
+
+int session_prepare(const struct subject *s, struct image *img, struct restore **ret, struct err *err)
+{
+        struct restore *rs = calloc(1, sizeof(*rs));
+
+        if (!rs)
+                return kind_nomem(err);
+        rs->s = *s;
+        rs->img = img;
+        stamp(s, "check");
+        int r = check_all(rs, err);
+        stamp(s, NULL);
+        if (r >= 0)
+                r = space_choose_agent(rs, err);
+        if (r >= 0 && (r = executor_ptrace(restore_tracee, rs, &rs->ptrace, err)) >= 0)
+                rs->have_ptrace = true;
+        if (r >= 0 && (r = executor_self(&rs->self, err)) >= 0)
+                rs->have_self = true;
+        rs->state = r >= 0 ? RESTORE_BUILDING : rs->state;
+        if (r >= 0)
+                r = take_init(rs, err);
+        for (unsigned ph = 0; r >= 0 && ph < PH_PARK; ph++)
+                r = run_phase(rs, ph, err);
+        if (r < 0) {
+                session_undo(rs);
+                return r;
+        }
+        rs->state = RESTORE_READY;
+        *ret = rs;
+        return 0;
+}
+
+/* ---- PARK ---- */
+
+static int close_socks(struct restore *rs, struct err *err)
+{
+        for (size_t i = 0; i < rs->n_task; i++) {
+                struct restore_task *t = &rs->task[i];
+                if (t->sock_fd < 0)
+                        continue;
+                struct tape *tape = restore_tape(rs, (struct actor){ ACTOR_TASK, t->id });
+                tape_label(tape, "close the delivery socket");
+                TAPE(tape, SYS_close, A_IMM(t->sock_fd));
+                t->sock_fd = -1;
+        }
+        return phase_play(rs, err);
+}
+
+static int rebuild_and_drop(struct restore *rs, struct err *err)
+{
+        for (size_t i = 0; i < rs->n_task; i++)
+                for (size_t k = rs->task[i].n_thread; k-- > 0;) {
+                        struct restore_thread *th = &rs->task[i].thread[k];
+                        struct restart plan = {};
+                        if (!th->has_cpu)
+                                return err_set(err, EX_IMAGE, "cannot restore the container", "a thread has no registers", "thread %d",
+                                               (int)th->vtid);
+                        restart_plan(th->cpu, false, 0, &plan);
+                        int r = plan.rebuild ? tracee_rebuild(th->tracee, &plan, err) : 0;
+                        if (r >= 0)
+                                r = tracee_agent_drop(th->tracee, err);
+                        if (r < 0)
+                                return err_wrap(err, "cannot set a thread going", "thread %d", (int)th->vtid);
+                }
+        return 0;
+}
+
+/* Detached tasks under a frozen cgroup: `frozen 1` also shows while they are only ptrace-stopped, so the tracees are gone
+ * before it counts. */
+static int wait_frozen(struct restore *rs, struct err *err)
+{
+        for (unsigned i = 0; i < 2000; i++) {
+                bool frozen = false;
+                int r = cgroup_frozen(rs->s.cgroup_fd, &frozen, err);
+                if (r < 0)
+                        return r;
+                if (frozen)
+                        return 0;
+                struct timespec ts = { .tv_nsec = 500000 };
+                nanosleep(&ts, NULL);
+        }
+        return err_set(err, EX_BUSY, "cannot park the container", "its cgroup did not freeze", "%s", "");
+}
+
+int session_park(struct restore *rs, struct err *err)
+{
+        int r = run_phase(rs, PH_PARK, err);
+
+        stamp(&rs->s, "park");
+        if (r >= 0)
+                r = close_socks(rs, err);
+        if (r >= 0)
+                r = rebuild_and_drop(rs, err);
+        if (r >= 0)
+                r = cgroup_freeze_write(rs->s.cgroup_fd, err);
+        for (size_t i = 0; r >= 0 && i < rs->n_task; i++)
+                for (size_t k = 0; r >= 0 && k < rs->task[i].n_thread; k++)
+                        r = tracee_set(rs->task[i].thread[k].tracee, rs->task[i].thread[k].cpu, err);
+        for (size_t i = 0; r >= 0 && i < rs->n_task; i++)
+                for (size_t k = rs->task[i].n_thread; r >= 0 && k-- > 0;)
+                        r = tracee_detach(TAKE_PTR(rs->task[i].thread[k].tracee), err);
+        if (r >= 0)
+                r = wait_frozen(rs, err);
+        stamp(&rs->s, NULL);
+        if (r < 0)
+                return r;
+        rs->state = RESTORE_PARKED;
+        return 0;
+}
+
+int session_go(const struct subject *s, struct err *err)
+{
+        int r = 0;
+
+        if (s->outside && s->outside->network)
+                r = s->outside->network(s->ctx, false, err);
+        if (r >= 0)
+                r = subject_repair_off(s, err);
+        if (r >= 0)
+                r = subject_thaw(s, false, err);
+        return r;
+}
+
+/* ---- the end ---- */
+
+static void kill_tree(struct restore *rs)
+{
+        if (rs->s.cgroup_fd >= 0)
+                (void)cgroup_kill(rs->s.cgroup_fd, NULL);
+        for (size_t i = 0; i < rs->n_task; i++)
+                if (rs->task[i].pidfd >= 0)
+                        pidfd_end(rs->task[i].pidfd);
+        for (size_t i = 0; i < rs->n_task; i++)
+                for (size_t k = rs->task[i].n_thread; k-- > 0;)
+                        (void)tracee_detach(TAKE_PTR(rs->task[i].thread[k].tracee), NULL);
+        if (rs->s.cgroup_fd >= 0)
+                (void)cgroup_thaw(rs->s.cgroup_fd, NULL);
+}
+
+void restore_free(struct restore *rs)
+{
+        if (!rs)
+                return;
+        tapes_drop(rs);
+        for (size_t i = 0; i < rs->n_rec; i++)
+                record_done(&rs->rec[i]);
+        for (size_t i = 0; i < rs->n_task; i++) {
+                struct restore_task *t = &rs->task[i];
+                for (size_t k = 0; k < t->n_thread; k++)
+                        free(t->thread[k].cpu);
+                free(t->thread);
+                free(t->thread_ids);
+                free(t->temp);
+                fd_close(t->pidfd);
+                fd_close(t->procfd);
+        }
+        for (size_t i = 0; i < rs->n_object; i++)
+                fd_close(rs->object[i].fd);
+        if (rs->have_ptrace)
+                executor_done(&rs->ptrace);
+        if (rs->have_self)
+                executor_done(&rs->self);
+        tree_plan_done(&rs->plan);
+        nl_free(rs->nl);
+        free(rs->object);
+        free(rs->task);
+        free(rs->tape);
+        free(rs->map);
+        free(rs->by_id);
+        free(rs->rec);
+        free(rs);
+}
+
+void session_undo(struct restore *rs)
+{
+        if (!rs)
+                return;
+        if (rs->state == RESTORE_BUILDING || rs->state == RESTORE_READY)
+                kill_tree(rs);
+        restore_free(rs);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The tree record of a dump: who is whose child, in which session and group, with which threads and tables, and where each
+ * memory's mappings lie (a restore must find a place for its agent that is free in all of them).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint/dump-int.h"
+#include "proto/tree.pb-c.h"
+
+static int add_spans(struct dump *d, uint64_t mm, Gantry__TreeMm *m)
+{
+        size_t cap = 0;
+
+        for (size_t i = 0; i < d->n_obj; i++) {
+                const struct dump_obj *x = d->obj[i];
+                if (x->o.cls != CLS_VMA || x->o.facts.vma.mm != mm || x->vma->start >= UINT64_C(0xffff800000000000))
+                        continue;
+                if (m->n_span && m->span[m->n_span - 1] == x->vma->start) {
+                        m->span[m->n_span - 1] = x->vma->end;
+                        continue;
+                }
+                if (m->n_span + 2 > cap) {
+                        cap = cap ? cap * 2 : 32;
+                        uint64_t *grown = realloc(m->span, cap * sizeof(*grown));
+                        if (!grown)
+                                return -EX_NOSPC;
+                        m->span = grown;
+                }
+                m->span[m->n_span++] = x->vma->start;
+                m->span[m->n_span++] = x->vma->end;
+        }
+        return 0;
+}
+
+static Gantry__TreeTask *task_message(const struct dump_task *t)
+{
+        Gantry__TreeTask *m = KIND_NEW(Gantry__TreeTask, gantry__tree_task__init);
+
+        if (!m)
+                return NULL;
+        m->id = t->id;
+        m->pid = (uint32_t)t->vpid;
+        m->parent = t->parent;
+        m->pgid = (uint32_t)t->vpgid;
+        m->sid = (uint32_t)t->vsid;
+        m->exit_signal = (uint32_t)t->thread[0].stat.exit_signal;
+        m->mm = t->mm;
+        m->files = t->files;
+        m->fs = t->fs;
+        m->sighand = t->sighand;
+        m->cgroup = t->cgroup;
+        m->comm.len = strlen(t->thread[0].stat.comm);
+        m->comm.data = kind_memdup(t->thread[0].stat.comm, m->comm.len);
+        m->thread = calloc(t->n_thread, sizeof(*m->thread));
+        if (!m->thread)
+                return m;
+        for (size_t k = 0; k < t->n_thread; k++) {
+                Gantry__TreeThread *th = KIND_NEW(Gantry__TreeThread, gantry__tree_thread__init);
+                if (!th)
+                        return m;
+                th->id = t->thread[k].id;
+                th->tid = (uint32_t)t->thread[k].vtid;
+                m->thread[m->n_thread++] = th;
+        }
+        return m;
+}
+
+int tree_record(struct dump *d, struct record *ret, struct err *err)
+{
+        Gantry__Tree *m = KIND_NEW(Gantry__Tree, gantry__tree__init);
+
+        if (!m)
+                return kind_nomem(err);
+        *ret = (struct record){ .kind = RECORD_TREE, .msg = &m->base };
+        m->task = calloc(d->n_task, sizeof(*m->task));
+        m->mm = calloc(d->n_task, sizeof(*m->mm));
+        if (!m->task || !m->mm)
+                return kind_nomem(err);
+        for (size_t i = 0; i < d->n_task; i++) {
+                Gantry__TreeTask *t = task_message(&d->task[i]);
+                if (!t)
+                        return kind_nomem(err);
+                m->task[m->n_task++] = t;
+                Gantry__TreeMm *mm = KIND_NEW(Gantry__TreeMm, gantry__tree_mm__init);
+                if (!mm)
+                        return kind_nomem(err);
+                mm->id = d->task[i].mm;
+                m->mm[m->n_mm++] = mm;
+                if (t->n_thread != d->task[i].n_thread || add_spans(d, mm->id, mm) < 0)
+                        return kind_nomem(err);
+        }
+        return 0;
+}
