@@ -63,6 +63,19 @@ Test(cgroup, freeze)
         done(&d);
 }
 
+Test(cgroup, freeze_not_in_time)
+{
+        struct dir d = make();
+        struct err e = {};
+
+        put(&d, "cgroup.freeze", "0");
+        put(&d, "cgroup.events", "populated 1\nfrozen 0\n");
+        cr_assert_eq(cgroup_freeze(d.fd, 20, &e), 1);
+        cr_assert_not(err_is_set(&e));
+        cr_assert_eq(freeze_byte(&d), '0', "thawed again");
+        done(&d);
+}
+
 Test(cgroup, freeze_without_the_freezer)
 {
         struct dir d = make();
