@@ -18,8 +18,9 @@ int cgroups_open(struct cgroups **ret, struct err *err);          /* probes moun
 void cgroups_free(struct cgroups *c);
 bool cgroups_is_v2(const struct cgroups *c, enum cg_controller k); /* the controller is in the v2 tree */
 
-/* Creates PATH in the v2 tree and in each v1 hierarchy that has memory, cpu, cpuacct, pids, freezer, devices or
- * name=systemd. Enables controllers on the way down where they are v2. Existing is fine. */
+/* Creates PATH in the v2 tree, with its child `payload`, and in each v1 hierarchy that has memory, cpu, cpuacct, pids,
+ * freezer, devices or name=systemd. Enables controllers down to PATH where they are v2. Existing is fine; what a failed
+ * call has made is removed again. PATH: relative, no component begins with a dot (EX_CONFIG). */
 int cgroup_create(struct cgroups *c, const char *path, struct err *err);
 /* Moves a process into PATH (v1) and PATH/v2leaf (v2; v2leaf "" or "payload"). */
 int cgroup_attach(struct cgroups *c, const char *path, const char *v2leaf, pid_t pid, struct err *err);
@@ -31,10 +32,13 @@ int cgroup_open_v2(struct cgroups *c, const char *path, struct err *err);
 int cgroup_open_controller(struct cgroups *c, enum cg_controller k, const char *path, struct err *err);
 
 struct cg_limits {
-        uint64_t memory, swap;   /* bytes; 0 = none; swap is on top of memory, as VSwap's sum */
+        uint64_t memory, swap;   /* bytes; memory 0 = neither is limited; swap is on top of memory, as VSwap's sum,
+                                  * and 0 then means that nothing is swapped. v1 without swap accounting (no memsw
+                                  * file): swap stays without a limit */
         unsigned cpu_milli;      /* thousandths of a cpu; 0 = none */
         uint64_t pids;           /* 0 = none */
 };
+/* EX_STATE: more than the new limit is in use. EX_KERNEL: a limit is asked for whose controller is nowhere. */
 int cgroup_limits(struct cgroups *c, const char *path, const struct cg_limits *l, struct err *err);
 struct cg_usage { uint64_t memory, cpu_usec, pids; };
 int cgroup_usage(struct cgroups *c, const char *path, struct cg_usage *ret, struct err *err);

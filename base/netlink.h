@@ -19,7 +19,8 @@ void nl_free(struct nl *n);
 struct nl_link { int index, master, peer; char name[16], kind[16]; unsigned char mac[6]; unsigned flags, mtu; uint32_t port_state; };
 int nl_link_get(struct nl *n, const char *name, struct nl_link *ret, struct err *err); /* 1: none of that name */
 int nl_links(struct nl *n, struct nl_link **ret, size_t *ret_n, struct err *err);      /* caller frees */
-/* A veth pair: `name` here on `bridge` (NULL: none), `inner` in netns_fd with this MAC (NULL: the kernel's choice). */
+/* A veth pair: `name` here on `bridge` (NULL: none), `inner` in netns_fd (-1: here) with this MAC (NULL: the kernel's
+ * choice). EX_EXISTS: the name is taken. This end's MAC begins with fe, so that it never becomes the bridge's. */
 int nl_veth_create(struct nl *n, const char *name, const char *bridge, int netns_fd, const char *inner,
                    const unsigned char mac[6], struct err *err);
 int nl_link_up(struct nl *n, const char *name, bool up, struct err *err);
@@ -33,7 +34,9 @@ int nl_addrs(struct nl *n, struct nl_addr **ret, size_t *ret_n, struct err *err)
 struct nl_route { struct ip_prefix dst; bool has_gw, has_src; struct ip_prefix gw, src; char link[16]; uint32_t table, metric;
                   uint8_t scope, protocol, type; };
 int nl_route_add(struct nl *n, const struct nl_route *r, struct err *err);             /* existing is fine */
-int nl_routes(struct nl *n, struct nl_route **ret, size_t *ret_n, struct err *err);    /* unicast, tables other than local */
+/* Unicast, tables other than local. EX_UNSUPPORTED names a route that nl_route cannot hold (several next hops, a type of
+ * service, metrics, next hop flags). */
+int nl_routes(struct nl *n, struct nl_route **ret, size_t *ret_n, struct err *err);
 
 struct nl_neigh { struct ip_prefix ip; unsigned char mac[6]; char link[16]; uint16_t state; };
 int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err);

@@ -14,7 +14,8 @@ struct spawn {
         bool setsid;
 };
 int spawn_start(const struct spawn *s, int *ret_pidfd, struct err *err);
-/* Runs to the end; *ret_status is the exit code or 128 + signal. Up to 4 KiB of its standard error goes into why. */
+/* Runs to the end; *ret_status is the exit code or 128 + signal. Returns 0 whatever the status; if it is not 0, err is
+ * filled all the same (EX_FAIL), with the last line of standard error, of which 4 KiB are kept, as the reason. */
 int spawn_run(const char *const *argv, int *ret_status, struct err *err);
 /* The same and a non-zero status is an error of code `code` with the program's last line of stderr as the reason. */
 int spawn_check(int code, const char *const *argv, struct err *err);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Growing buffers and bounded copies (base/str.h). A buffer that could not grow is `bad` and stays so: the caller
- * checks once, at strbuf_take().
+ * Growing buffers and bounded copies (base/str.h).
+ *
+ * A buffer that could not grow is `bad` and stays so: the caller checks once, at strbuf_take(). Sizes double, so that
+ * text of any length costs linear time.
  */
 #include "base/str.h"
 

@@ -4,6 +4,8 @@
  * renames, descriptors, processes. Each returns the call's result, or -errno. The release links base/sys.c; the test
  * build links tests/sys_fault.c, which counts the calls and fails the k-th.
  *
+ * Every descriptor is born CLOEXEC, whether the flags given ask for it or not.
+ *
  * Calls that Debian 12's C library does not wrap get their number and structures from base/uapi.h.
  */
 #pragma once
