@@ -125,7 +125,7 @@ static uint64_t actor_id(const struct restore *rs, size_t at)
 /* clone3 in the actor. The pid is chosen in the container's namespace, which is the innermost one. */
 static uint32_t tape_clone(struct tape *t, uint64_t flags, uint32_t pid, int exit_signal)
 {
-        struct clone_args a = { .flags = flags | (uint64_t)CLONE_PTRACE, .exit_signal = (uint64_t)exit_signal, .set_tid_size = 1 };
+        struct clone_args a = { .flags = flags | (uint64_t)CLONE_PTRACE, .exit_signal = (unsigned)exit_signal, .set_tid_size = 1 };
         uint32_t number = pid, tid = tape_data(t, &number, sizeof(number));
         uint32_t args = tape_data(t, &a, sizeof(a));
 
