@@ -146,7 +146,11 @@ static void op_tape(struct restore *rs, const struct tree_op *op)
                 break;
         case TREE_SETSID:
                 tape_label(t, "lead session");
-                TAPE0(t, SYS_setsid);
+                /* A stub may have been started as a session's leader already. */
+                if (op->actor == 0)
+                        tape_may_fail(t, TAPE0(t, SYS_setsid), EPERM);
+                else
+                        TAPE0(t, SYS_setsid);
                 break;
         case TREE_SETPGID:
                 tape_label(t, "join process group %u", op->pid);
