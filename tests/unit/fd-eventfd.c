@@ -103,10 +103,10 @@ Test(fd_eventfd, golden)
         m->count = 3;
         m->semaphore = true;
         kt_give(t, 1, &kind_fd_eventfd, &m->base);
-        kt_golden(t, "MAKE: tape of task 1000, 2 calls\n"
-                     "# make eventfd (fd-eventfd 1)\n"
-                     "0 eventfd2(0, 0x80801) keep 1\n"
-                     "1 write(r0, hex:0300000000000000, 8) = 8\n");
+        kt_golden(t, PH_MAKE, "tape of task 1000, 2 calls\n"
+                             "# make eventfd (fd-eventfd 1)\n"
+                             "0 eventfd2(0, 0x80801) keep 1\n"
+                             "1 write(r0, hex:0300000000000000, 8) = 8\n");
         kt_free(t);
 }
 

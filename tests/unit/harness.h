@@ -6,7 +6,7 @@
  *      uint64_t id = kt_add_fd(t, fd);      every descriptor that the kind is to see
  *      kt_dump(t);                          refuse, quiesce, ask, take; each record goes through pack and unpack
  *      kt_close(t);                         the originals are gone
- *      kt_golden(t, "…");                   the plan as text
+ *      kt_golden(t, PH_MAKE, "…");          the plan of a phase as text
  *      kt_sweep(t);                         fails every entry once, then runs clean
  *      … verify the state behind the old number …
  *      kt_free(t);
@@ -57,6 +57,6 @@ int kt_check(struct kt *t, struct err *err);
 int kt_try_restore(struct kt *t, uint64_t fail, uint64_t *ret_entries, struct err *err);
 void kt_restore(struct kt *t);
 void kt_sweep(struct kt *t);
-/* Every phase's tapes as text ("PH_MAKE\n" + tape), without playing. */
-char *kt_plan(struct kt *t);
-void kt_golden(struct kt *t, const char *want);
+/* The tapes of one phase as text, without playing. Descriptors that the phase looks at must be there. */
+char *kt_plan(struct kt *t, enum phase phase);
+void kt_golden(struct kt *t, enum phase phase, const char *want);
