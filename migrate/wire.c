@@ -22,6 +22,7 @@ struct fd_wire {
         int in, out;
         unsigned silence_ms;
         uint64_t deadline_ns;
+        int stop_fd;
         uint32_t seq;                    /* of the last frame sent */
         struct wire_parser parser;
         struct wire_counts counts;
@@ -42,9 +43,11 @@ static int wait_for(const struct fd_wire *f, int fd, short events, struct err *e
                 until = f->deadline_ns;
         for (;;) {
                 uint64_t now = now_ns();
-                struct pollfd p = {.fd = fd, .events = events};
+                struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = f->stop_fd, .events = POLLIN}};
                 int left = now >= until ? 0 : (int)((until - now + 999999u) / 1000000u);
-                int r = poll(&p, 1, left);
+                int r = poll(p, 2, left);
+                if (r > 0 && p[1].revents)
+                        return err_set(err, EX_INTERRUPTED, "the migration was interrupted", "by a signal", "%s", "");
                 if (r > 0)
                         return 0;
                 if (r < 0 && errno != EINTR)
@@ -174,7 +177,7 @@ int wire_open(int in, int out, unsigned silence_ms, struct wire *ret, struct err
 
         if (!f)
                 return err_sys(err, EX_FAIL, ENOMEM, "cannot open the connection", "%s", "");
-        *f = (struct fd_wire){.in = in, .out = out, .silence_ms = silence_ms};
+        *f = (struct fd_wire){.in = in, .out = out, .silence_ms = silence_ms, .stop_fd = -1};
         int r = wire_parser_init(&f->parser, err);
         if (r == 0)
                 r = fd_nonblock(in, true, err);
@@ -193,6 +196,12 @@ void wire_deadline(struct wire *w, uint64_t at_ns)
 {
         if (w->ops == &fd_wire_ops)
                 ((struct fd_wire *)w->ctx)->deadline_ns = at_ns;
+}
+
+void wire_stop(struct wire *w, int stop_fd)
+{
+        if (w->ops == &fd_wire_ops)
+                ((struct fd_wire *)w->ctx)->stop_fd = stop_fd;
 }
 
 struct wire_counts wire_counts(const struct wire *w)

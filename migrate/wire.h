@@ -68,6 +68,9 @@ int wire_piece(const struct wire_msg *m, struct wire_piece *ret, struct err *err
  */
 int wire_open(int in, int out, unsigned silence_ms, struct wire *ret, struct err *err);
 void wire_deadline(struct wire *w, uint64_t at_ns);      /* CLOCK_MONOTONIC; 0: none */
+/* A descriptor that becomes readable when the user wants an end (a signalfd): every wait then ends with EX_INTERRUPTED. It is
+ * not read. -1: none. */
+void wire_stop(struct wire *w, int stop_fd);
 static inline void wire_done(struct wire *w)
 {
         if (w->ops)
