@@ -9,7 +9,8 @@
 #include "checkpoint/types.h"
 #include "checkpoint/tree.h"
 
-struct restore_thread { uint64_t id; pid_t tid, vtid; struct tracee *tracee; struct cpu_state *cpu; bool has_cpu; };
+struct restore_thread { uint64_t id; pid_t tid, vtid; struct tracee *tracee; struct cpu_state *cpu; bool has_cpu;
+                        struct restart restart; };
 
 struct restore_task {
         uint64_t id, parent, mm, files, fs, sighand, cgroup;
@@ -55,10 +56,13 @@ struct restore {
         struct executor ptrace, self;
         bool have_ptrace, have_self, parked_frozen;
         struct nl *nl;
+        int root_fd;                      /* of the container, once its mounts are made */
+        struct vdso_place vdso;           /* where the stubs have the kernel's areas */
         struct need need;
 };
 
 #define AGENT_TAPE_BYTES 65536u
+#define AGENT_ROOM (UINT64_C(16) << 20)   /* code, and a tape area that may have to grow */
 
 /* restore-tree.c */
 int restore_read_tree(struct restore *rs, struct err *err);

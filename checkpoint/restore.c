@@ -308,6 +308,7 @@ int session_prepare(const struct subject *s, struct image *img, struct restore *
                 return kind_nomem(err);
         rs->s = *s;
         rs->img = img;
+        rs->root_fd = -1;
         stamp(s, "check");
         int r = check_all(rs, err);
         stamp(s, NULL);
@@ -352,12 +353,10 @@ static int rebuild_and_drop(struct restore *rs, struct err *err)
         for (size_t i = 0; i < rs->n_task; i++)
                 for (size_t k = rs->task[i].n_thread; k-- > 0;) {
                         struct restore_thread *th = &rs->task[i].thread[k];
-                        struct restart plan = {};
                         if (!th->has_cpu)
                                 return err_set(err, EX_IMAGE, "cannot restore the container", "a thread has no registers", "thread %d",
                                                (int)th->vtid);
-                        restart_plan(th->cpu, false, 0, &plan);
-                        int r = plan.rebuild ? tracee_rebuild(th->tracee, &plan, err) : 0;
+                        int r = th->restart.rebuild ? tracee_rebuild(th->tracee, &th->restart, err) : 0;
                         if (r >= 0)
                                 r = tracee_agent_drop(th->tracee, err);
                         if (r < 0)
@@ -463,6 +462,7 @@ void restore_free(struct restore *rs)
                 executor_done(&rs->self);
         tree_plan_done(&rs->plan);
         nl_free(rs->nl);
+        fd_close(rs->root_fd);
         free(rs->object);
         free(rs->task);
         free(rs->tape);

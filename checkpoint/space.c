@@ -22,7 +22,6 @@
 
 #define WRITERS 2
 #define AHEAD 12
-#define AGENT_ROOM (UINT64_C(16) << 20)   /* code, and a tape area that may have to grow */
 
 static bool overlaps(const Gantry__Tree *m, uint64_t start, uint64_t end)
 {
