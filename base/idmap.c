@@ -113,7 +113,8 @@ int idmap_userns(const struct idmap *m, struct err *err)
         if (pid < 0)
                 return err_sys(err, EX_FAIL, pid, "cannot make a user namespace", "%u ids at %u", m->count, m->base);
         int fd = open_userns(m, pid, err);
-        wr = fd_close(wr);
-        pidfd_end(pidfd);
+        wr = fd_close(wr); /* it ends by this, unless another process that was forked meanwhile holds the pipe too */
+        if (pidfd_wait(pidfd, 1000, NULL, NULL) != 0)
+                pidfd_end(pidfd);
         return fd;
 }
