@@ -294,6 +294,5 @@ int main(int argc, char **argv)
         fd_close(b.image);
         if (b.dir >= 0)
                 (void)unlinkat(b.dir, "probe.img", 0);
-        free(b.buf);
         return r;
 }
