@@ -7,6 +7,7 @@
  * (base/pidfd.h). system() and popen() run a shell: children are made by base/spawn.h.
  */
 #pragma once
+#ifndef __ASSEMBLER__
 
 #include <signal.h>
 #include <stdio.h>
@@ -43,3 +44,5 @@
 #define popen(...) BANNED(popen)
 #undef kill
 #define kill(...) BANNED(kill)
+
+#endif

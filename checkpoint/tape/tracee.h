@@ -75,11 +75,15 @@ int executor_ptrace(struct tracee *(*find)(void *ctx, struct actor who), void *c
  * restart_plan() turns it into what a *fresh* task needs: rax rewritten so that the call restarts (the EINTR list of
  * epoll_wait, semop, sigtimedwait …), timeouts in registers shortened by `slept_ns` (0 when unknown), or `rebuild` set
  * when only a rebuilt restart block does (nanosleep, relative clock_nanosleep, futex, poll), to be made by tracee_rebuild().
+ * remaining_ns RESTART_IN_MEMORY: the time lies in the program's memory, read when it is rebuilt (what the kernel left in
+ * nanosleep's second argument, else the whole time less slept_ns).
  */
-struct restart { bool rebuild; long nr; uint64_t arg[6]; uint64_t remaining_ns; };
+#define RESTART_IN_MEMORY UINT64_MAX
+struct restart { bool rebuild; long nr; uint64_t arg[6]; uint64_t remaining_ns, slept_ns; };
 void restart_plan(struct cpu_state *s, bool so_rcvtimeo, uint64_t slept_ns, struct restart *ret);
 /* Starts the call in the target with the remaining time in its tape area, waits until it sleeps, interrupts. The state set
- * afterwards by tracee_set() with rax = -516 then goes on to its deadline. */
+ * afterwards by tracee_set() with rax = -516 then goes on to its deadline; where the call ended at once, tracee_set() puts
+ * its result instead. The agent may be dropped in between. */
 int tracee_rebuild(struct tracee *t, const struct restart *r, struct err *err);
 
 /* The stub: a static program of a few instructions that sleeps; what a restored task is before it is that task.

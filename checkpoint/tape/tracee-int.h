@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Inside of a tracee: shared by tracee.c (stops and registers), agent.c, exec_ptrace.c and restart.c. */
+#pragma once
+
+#include "checkpoint/tape/tracee.h"
+
+/* One copy of the agent's code in one mm. The tape area of the tracee that brought it lies right behind it. */
+struct agent_map {
+        uint64_t code;
+        unsigned refs;
+        bool trap_ignored;               /* SIGTRAP is SIG_IGN in the program: each int3 resets it to SIG_DFL */
+        uint64_t trap_action[4];         /* the kernel's struct sigaction: handler, flags, restorer, mask */
+};
+
+struct tracee {
+        pid_t tid;
+        unsigned flags;
+        bool seized, stopped, gone, group_stopped;
+        bool seen;                       /* a first stop was seen: regs and sigmask hold */
+        struct user_regs_struct regs;    /* what it goes on with */
+        uint64_t raw_rax;                /* rax as found, before a spurious EINTR was hidden */
+        uint64_t sigmask;
+        bool adopted;
+        bool ended_set;                  /* a rebuilt call ended at once: its result stands for rax -516 */
+        int64_t ended_rax;
+
+        struct agent_map *agent;
+        uint64_t fixed;
+        uint64_t tape, tape_len;
+        bool playing;                    /* a tape is being played in it */
+        bool trap_held;                  /* somebody's SIGTRAP met the agent: sent again at detach */
+        uint64_t sud[4];                 /* syscall user dispatch: mode, selector, offset, length */
+};
+
+/* Signal masks while the engine's code runs: an int3 must get through, or its disposition is reset (force_sig). */
+#define MASK_AGENT (~(UINT64_C(1) << (SIGTRAP - 1)))
+#define MASK_ALL (~UINT64_C(0))
+
+enum stop {
+        STOP_GONE,       /* ended */
+        STOP_EVENT,      /* PTRACE_EVENT_STOP: INTERRUPT, group-stop, SIGCONT */
+        STOP_SYSCALL,    /* entry or exit */
+        STOP_SIGNAL,     /* about to get *ret_sig */
+        STOP_OTHER,
+        STOP_NONE        /* not within the time */
+};
+enum stop tracee_next_stop(struct tracee *t, unsigned ms, int *ret_sig);
+
+enum resume { RESUME_CONT, RESUME_SYSCALL };
+int tracee_resume(struct tracee *t, enum resume how, int sig);
+int tracee_interrupt(struct tracee *t);
+int tracee_regs_read(struct tracee *t, struct user_regs_struct *ret, struct err *err);
+int tracee_regs_write(struct tracee *t, const struct user_regs_struct *regs, struct err *err);
+int tracee_mask_write(struct tracee *t, uint64_t mask, struct err *err);
+/* si_code of the signal it is about to get; 0 if that cannot be read. */
+int tracee_signal_code(struct tracee *t);
+/* The program's own registers and mask. */
+int tracee_own(struct tracee *t, struct err *err);
+/* From whatever stop to an EVENT_STOP without a user instruction. */
+int tracee_settle(struct tracee *t, struct err *err);
+/* Runs to the next syscall stop, over whatever else comes. */
+int tracee_to_syscall_stop(struct tracee *t, struct err *err);
+/* Syscall user dispatch off while the agent works, and on again. Unknown to kernels before 6.4. */
+void tracee_sud(struct tracee *t, bool off);
+/* Runs one call at the `syscall` instruction `insn` by two syscall stops: no SIGTRAP involved. Own registers after. */
+int tracee_inject(struct tracee *t, uint64_t insn, long nr, const uint64_t arg[6], int64_t *ret, struct err *err);
+/* A `syscall` instruction of the target outside of the agent. */
+int tracee_find_syscall(struct tracee *t, uint64_t *ret, struct err *err);
+/* Address of the agent's own `syscall` instruction. */
+uint64_t agent_insn(const struct tracee *t);
+/* Makes the tape area at least `bytes` long. */
+int agent_room(struct tracee *t, size_t bytes, struct err *err);
+/* After the int3s of a play: the program's SIG_IGN of SIGTRAP back. */
+int agent_mend(struct tracee *t, struct err *err);
+/* In the middle of a failed injection or play: no more stops are expected of it. */
+int tracee_lost(struct tracee *t, const char *what, struct err *err);
+
+/* The system call that a restart_syscall (219) stands for, told by the program's code before rip and its arguments; -1. */
+long restart_true_nr(const struct user_regs_struct *regs, const uint8_t *code, size_t n);
+/* rax = -4 of a call that a stop interrupts although no signal came, and that may be started again. */
+bool restart_hides_eintr(long nr, uint64_t arg1, bool so_rcvtimeo);
