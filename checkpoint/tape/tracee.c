@@ -24,6 +24,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@
 #define PTRACE_SET_SUD 0x4210  /* PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, Linux 6.4 */
 #define PTRACE_GET_SUD 0x4211
 #define PTRACE_RSEQ_CONF 0x420f
+#define PTRACE_GET_FILTER 0x420c /* PTRACE_SECCOMP_GET_FILTER, 4.4 */
 
 #define SPIN_NS 100000         /* a stop takes 8–50 us: yielding that long beats sleeping */
 #define SLEEP_MAX_NS 1000000
@@ -519,6 +521,46 @@ int tracee_pending(struct tracee *t, bool shared, siginfo_t **ret, size_t *ret_n
         }
         *ret = TAKE_PTR(si);
         *ret_n = n;
+        return 0;
+}
+
+/* The kernel numbers filters from the oldest; counts by asking until there is none. */
+int tracee_filters(struct tracee *t, size_t *ret_n, struct err *err)
+{
+        size_t n = 0;
+
+        for (;; n++) {
+                long p = pt(t, PTRACE_GET_FILTER, n, NULL);
+                if (p == -ENOENT || (p == -EINVAL && n == 0))
+                        break; /* EINVAL: no filters at all */
+                if (p < 0 && p != -EMEDIUMTYPE)
+                        return pt_err(t, p, "cannot count the seccomp filters", err);
+        }
+        *ret_n = n;
+        return 0;
+}
+
+int tracee_filter(struct tracee *t, size_t index, void **ret, size_t *ret_insns, struct err *err)
+{
+        size_t n = 0;
+        int r = tracee_filters(t, &n, err);
+
+        if (r < 0)
+                return r;
+        if (index >= n)
+                return err_set(err, EX_FAIL, "cannot read a seccomp filter", "there is none of that number",
+                               "thread %d, filter %zu", (int)t->tid, index);
+        long len = pt(t, PTRACE_GET_FILTER, n - 1 - index, NULL);
+        if (len < 0)
+                return pt_err(t, len, "cannot read a seccomp filter", err);
+        _cleanup_free_ struct sock_filter *f = calloc((size_t)len + 1, sizeof(*f));
+        if (!f)
+                return err_sys(err, EX_FAIL, ENOMEM, "cannot read a seccomp filter", "thread %d", (int)t->tid);
+        len = pt(t, PTRACE_GET_FILTER, n - 1 - index, f);
+        if (len < 0)
+                return pt_err(t, len, "cannot read a seccomp filter", err);
+        *ret = TAKE_PTR(f);
+        *ret_insns = (size_t)len;
         return 0;
 }
 
