@@ -187,8 +187,13 @@ int image_create(int dirfd, const char *path, const struct image_options *o, str
         if (r == 0) {
                 int q = sys_renameat2(dirfd, tmp, dirfd, path, RENAME_NOREPLACE);
                 if (q == 0)
-                        return sync_parent(dirfd, path, err);
-                r = q == -EEXIST ? exists(path, err) : err_sys(err, EX_FAIL, q, cannot, "%s", path);
+                        r = sync_parent(dirfd, path, err);
+                if (q == 0 && r == 0)
+                        return 0;
+                if (q == 0)
+                        (void)sys_unlinkat(dirfd, path, 0); /* an image that may be gone after a crash is none */
+                else
+                        r = q == -EEXIST ? exists(path, err) : err_sys(err, EX_FAIL, q, cannot, "%s", path);
         }
         (void)sys_unlinkat(dirfd, tmp, 0); /* the failure above is what counts */
         return r;

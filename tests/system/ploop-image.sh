@@ -160,6 +160,14 @@ test_mount_race() {
         result mount-race "$why"
 }
 
+# Every system call of attaching, mounting, tracking and freezing fails once.
+test_faults() {
+        local why
+        why=$(timeout 100 "$B/tests/ploop-fault" . 2>&1) || why+=" ended with $?"
+        none_attached || why+=" still attached"
+        result faults "$why"
+}
+
 test_create
 test_create_killed
 test_create_full
@@ -168,4 +176,5 @@ test_refused
 test_damaged
 test_mount_killed
 test_mount_race
+test_faults
 exit $FAILED
