@@ -136,26 +136,31 @@ static int netlink(struct err *err)
 
 static void test(void)
 {
-        struct cgroups *c = NULL;
         struct nl *n = NULL;
 
         OK(nl_open(&n, err));
         OK(nl_link_up(n, "lo", true, err)); /* an announcement wants a device that is up */
         nl_free(n);
-        snprintf(top, sizeof(top), "gantry-test-base-fault");
-        snprintf(path, sizeof(path), "%s/ct", top);
         CHECK(mkdtemp(dir));
         sweep("cgroups", cgroups);
         sweep("mounts", mounts);
         sweep("netlink", netlink);
         CHECK(rmdir(dir) == 0);
+        printf("ok\n");
+}
+
+static void after(void)
+{
+        struct cgroups *c = NULL;
+
         OK(cgroups_open(&c, err));
         OK(cgroup_remove(c, top, err));
         cgroups_free(c);
-        printf("ok\n");
 }
 
 int main(void)
 {
-        return run_in_own_namespaces(test);
+        snprintf(top, sizeof(top), "gantry-test-base-fault-%d", (int)getpid());
+        snprintf(path, sizeof(path), "%s/ct", top);
+        return run_in_own_namespaces(test, after);
 }

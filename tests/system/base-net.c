@@ -330,5 +330,5 @@ static void test(void)
 
 int main(void)
 {
-        return run_in_own_namespaces(test);
+        return run_in_own_namespaces(test, NULL);
 }

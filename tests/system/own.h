@@ -46,7 +46,8 @@
                 CHECK(cond);                                                                                 \
         } while (0)
 
-static inline int run_in_own_namespaces(void (*test)(void))
+/* `after` (or NULL) runs when the test has ended, however it did: what outlives namespaces, as cgroups do, goes there. */
+static inline int run_in_own_namespaces(void (*test)(void), void (*after)(void))
 {
         struct err e = {};
         int status = 0;
@@ -56,11 +57,11 @@ static inline int run_in_own_namespaces(void (*test)(void))
                 return 77;
         }
         CHECK(unshare(CLONE_NEWPID | CLONE_NEWNET) == 0);
-        CHECK_ERR(mount_own_namespace(&e) == 0, &e);
         pid_t pid = fork();
         CHECK(pid >= 0);
         if (pid == 0) {
                 CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+                CHECK_ERR(mount_own_namespace(&e) == 0, &e);
                 int proc = mount_new("proc", NULL, NULL, 0, &e);
                 CHECK_ERR(proc >= 0, &e);
                 CHECK_ERR(mount_attach(proc, -100, "/proc", &e) == 0, &e);
@@ -69,6 +70,8 @@ static inline int run_in_own_namespaces(void (*test)(void))
                 exit(0);
         }
         CHECK(waitpid(pid, &status, 0) == pid);
+        if (after)
+                after();
         /* LeakSanitizer's own thread could not be made any more: the pid namespace of our children has ended. */
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
