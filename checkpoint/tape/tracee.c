@@ -179,13 +179,8 @@ static void pace(uint64_t waited)
 
 static enum stop classify(struct tracee *t, int status, int *ret_sig)
 {
-        int sig = WSTOPSIG(status), event = status >> 16;
+        int sig = status & 0xff, event = status >> 8;
 
-        if (!WIFSTOPPED(status)) {
-                t->gone = true;
-                t->stopped = false;
-                return STOP_GONE;
-        }
         t->stopped = true;
         *ret_sig = sig;
         if (event == PTRACE_EVENT_STOP) {
@@ -197,20 +192,55 @@ static enum stop classify(struct tracee *t, int status, int *ret_sig)
         return sig == (SIGTRAP | 0x80) ? STOP_SYSCALL : STOP_SIGNAL;
 }
 
+/* A process of which we are the parent is left to whoever made it, who wants its status. All others we have to reap as their
+ * tracer, or their parents cannot. */
+static bool child_of_ours(pid_t tid)
+{
+        struct proc_kv kv[128];
+        size_t n = 0, len;
+        char us[16], it[16];
+        _cleanup_free_ char *text = NULL;
+        _cleanup_close_ int procfd = proc_open(tid, NULL);
+
+        if (procfd < 0 || proc_read(procfd, "status", &text, &len, NULL) < 0 ||
+            proc_status_parse(text, len, kv, ELEMENTSOF(kv), &n, NULL) < 0)
+                return false;
+        const char *ppid = proc_kv_get(kv, n, "PPid"), *tgid = proc_kv_get(kv, n, "Tgid");
+        snprintf(us, sizeof(us), "%d", (int)getpid());
+        snprintf(it, sizeof(it), "%d", (int)tid);
+        return ppid && tgid && strcmp(ppid, us) == 0 && strcmp(tgid, it) == 0;
+}
+
+static enum stop ended(struct tracee *t, bool known)
+{
+        siginfo_t si;
+
+        if (known && !child_of_ours(t->tid))
+                (void)waitid(P_PID, (id_t)t->tid, &si, WEXITED | WNOHANG | __WALL);
+        t->gone = true;
+        t->stopped = false;
+        return STOP_GONE;
+}
+
 enum stop tracee_next_stop(struct tracee *t, unsigned ms, int *ret_sig)
 {
         uint64_t start = now_ns(), waited = 0;
 
         for (;;) {
-                int status;
-                pid_t p = waitpid(t->tid, &status, __WALL | WNOHANG);
+                siginfo_t si = { 0 };
+                int r = waitid(P_PID, (id_t)t->tid, &si, WSTOPPED | WEXITED | WNOWAIT | WNOHANG | __WALL);
 
-                if (p == t->tid)
-                        return classify(t, status, ret_sig);
-                if (p < 0 && errno != EINTR) {
-                        t->gone = true;
-                        t->stopped = false;
-                        return STOP_GONE;
+                if (r < 0 && errno != EINTR)
+                        return ended(t, false);
+                if (r == 0 && si.si_pid == t->tid) {
+                        if (si.si_code == CLD_EXITED || si.si_code == CLD_KILLED || si.si_code == CLD_DUMPED)
+                                return ended(t, true);
+                        /* A stop is taken; SIGKILL may have ended it in between. */
+                        si.si_pid = 0;
+                        r = waitid(P_PID, (id_t)t->tid, &si, WSTOPPED | WNOHANG | __WALL);
+                        if (r == 0 && si.si_pid == t->tid)
+                                return classify(t, si.si_status, ret_sig);
+                        continue;
                 }
                 if (waited >= ms * UINT64_C(1000000))
                         return STOP_NONE;

@@ -34,7 +34,8 @@ struct cpu_state {
 int tracee_seize(pid_t tid, unsigned flags, struct tracee **ret, struct err *err);
 /* A thread that a tape's clone3(CLONE_PTRACE) made: already seized, waits for its first stop. */
 int tracee_adopt(pid_t tid, unsigned flags, struct tracee **ret, struct err *err);
-/* 0 stopped, 1 not within ms (D state, vfork parent), 2 gone. Signal-delivery-stops on the way are re-injected. */
+/* 0 stopped, 1 not within ms (D state, vfork parent), 2 gone. Signal-delivery-stops on the way are re-injected. A process that
+ * has ended is reaped as far as its tracer must; the status of a child of ours is left to its waiter. */
 int tracee_wait(struct tracee *t, unsigned ms, struct err *err);
 bool tracee_group_stopped(const struct tracee *t);
 pid_t tracee_tid(const struct tracee *t);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mountapi.h"
 #include "base/pidfd.h"
 #include "base/procfs.h"
 #include "base/sys.h"
@@ -178,7 +180,7 @@ static inline void exercise(struct tracee *t)
 struct test { const char *name; void (*run)(void); };
 
 /* Each in a child, whose standard error is the reason. `only`: a name or NULL. */
-static inline int run_tests(const struct test *tests, size_t n, const char *only)
+static inline int run_here(const struct test *tests, size_t n, const char *only)
 {
         int failed = 0;
         setvbuf(stdout, NULL, _IOLBF, 0);
@@ -216,6 +218,32 @@ static inline int run_tests(const struct test *tests, size_t n, const char *only
                         printf("not ok %s: %s (status 0x%x)\n", tests[i].name, why, (unsigned)st), failed++;
         }
         return failed ? 1 : 0;
+}
+
+/* The same as init of a pid namespace with its own /proc, where the worst mistake cannot leave it. */
+static inline int run_tests(const struct test *tests, size_t n, const char *only)
+{
+        int st = 0;
+
+        if (geteuid() != 0) {
+                fprintf(stderr, "needs root\n");
+                return 77;
+        }
+        CHECK(unshare(CLONE_NEWPID) == 0);
+        DO(mount_own_namespace(&err));
+        pid_t p = fork();
+        CHECK(p >= 0);
+        if (p == 0) {
+                struct err e;
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                int proc = mount_new("proc", NULL, NULL, 0, &e);
+                CHECK(proc >= 0);
+                DO(mount_attach(proc, AT_FDCWD, "/proc", &err));
+                close(proc);
+                exit(run_here(tests, n, only));
+        }
+        CHECK(waitpid(p, &st, 0) == p);
+        _exit(WIFEXITED(st) ? WEXITSTATUS(st) : 1); /* no thread can be made any more, not LeakSanitizer's either */
 }
 
 #define SKIP(...) (fprintf(stderr, __VA_ARGS__), exit(77))
