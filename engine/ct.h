@@ -73,7 +73,8 @@ int ct_names(struct node *n, char ***ret, size_t *ret_n, struct err *err);
 struct ct_create { const char *name, *template_name; struct ct_config config; };
 int ct_create(struct node *n, const struct ct_create *c, struct err *err);
 int ct_destroy(struct ct *ct, struct err *err);          /* stopped (or MOVED) only */
-int ct_set(struct ct *ct, const char *key, const char *value, struct err *err);   /* "memory", "net.ip4"; applied live where it can be */
+/* "memory", "net.ip4"; an empty value removes the key. Applied live where it can be; 1: takes effect at the next start. */
+int ct_set(struct ct *ct, const char *key, const char *value, struct err *err);
 
 int ct_start(struct ct *ct, struct err *err);
 /* Init's own stop signal, then after seconds cgroup.kill. */
