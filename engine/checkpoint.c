@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A container into an image directory, and back: the two whole verbs over a session.
+ *
+ * A checkpoint either leaves the container running or ends it, and ends it only when the image is whole and durable (its
+ * directory has been renamed): every failure before that resumes it. A restore is a worker, like a start: the worker
+ * makes the ground, verifies the image before anything of it is used, prepares and parks the tree, writes the run
+ * state, lets it go and becomes the monitor.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "checkpoint/image.h"
+#include "engine/ground-int.h"
+
+#define FREEZE_MS 5000
+
+static int refuse_state(struct ct *ct, const char *what, enum ct_state s, struct err *err)
+{
+        err_set(err, EX_STATE, what, "", "%s", ct->name);
+        err_why(err, "it is %s", ct_state_name(s));
+        return err_remedy(err, "see ctrctl info %s", ct->name);
+}
+
+static int write_image(struct dump *d, const char *dir, struct err *err)
+{
+        struct image_writer *w = NULL;
+        int r = image_writer_open(AT_FDCWD, dir, session_record_types(), &w, err);
+
+        if (r < 0)
+                return r;
+        const struct record_sink sink = image_writer_records(w);
+        r = session_dump(d, &sink, &image_page_sink, w, err);
+        if (r < 0) {
+                image_writer_abort(w);
+                return r;
+        }
+        return image_writer_close(w, err);
+}
+
+static int dump_subject(const struct subject *s, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
+{
+        struct dump *d = NULL;
+        struct err later = {};
+        int r = session_freeze(s, FREEZE_MS, &d, err);
+
+        if (r < 0)
+                return r;
+        r = write_image(d, dir, err);
+        if (ret)
+                dump_stats(d, ret);
+        if (r == 0 && !leave_running)
+                return session_kill(s, d, err);
+        int q = session_resume(d, &later);
+        if (r == 0 && q < 0) {
+                *err = later;
+                r = q;
+        }
+        return r;
+}
+
+int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
+{
+        static const char what[] = "cannot checkpoint the container";
+        struct subject s;
+        enum ct_state state;
+        int r = ct_need_lock(ct, what, err);
+
+        if (r == 0)
+                r = ct_state(ct, &state, err);
+        if (r == 0 && state != CT_RUNNING)
+                r = refuse_state(ct, what, state, err);
+        if (r == 0)
+                r = ct_subject(ct, &s, err);
+        if (r < 0)
+                return r;
+        r = dump_subject(&s, dir, leave_running, ret, err);
+        subject_done(&s);
+        if (r < 0)
+                return err_wrap(err, what, "%s", ct->name);
+        if (leave_running)
+                return 0;
+        r = ct_cleanup(ct, err);
+        return r == 0 ? ct_wait_detached(ct, err) : r;
+}
+
+/* ---- restore ---- */
+
+static int restore_tree(struct ground *g, const struct subject *s, struct image *img, struct err *err)
+{
+        struct restore *rs = NULL;
+        int r = session_prepare(s, img, &rs, err);
+
+        if (r < 0)
+                return r;
+        r = session_park(rs, err);
+        if (r < 0) {
+                session_undo(rs);
+                return r;
+        }
+        restore_free(rs);
+        r = ground_commit(g, err);
+        return r == 0 ? session_go(s, err) : r;
+}
+
+static int restore_steps(struct worker *w, struct ct *ct, struct ground *g, struct image *img, struct err *err)
+{
+        struct subject s;
+        int r = ground_image(g, err);
+
+        if (r == 0)
+                r = ground_subject(g, &s, err);
+        if (r < 0)
+                return r;
+        if (!worker_watched(w))
+                r = err_set(err, EX_INTERRUPTED, "cannot restore the container", "the command was interrupted", "%s", ct->name);
+        if (r == 0)
+                r = restore_tree(g, &s, img, err);
+        subject_done(&s);
+        return r;
+}
+
+static int restore_run(struct worker *w, struct ct *ct, void *ctx, struct err *err)
+{
+        const char *dir = ctx;
+        struct ground *g = NULL;
+        struct image *img = NULL;
+        int r = image_open(dir[0] == '/' ? AT_FDCWD : ct->dir, dir, session_record_types(), &img, err);
+
+        if (r == 0)
+                r = ct_ground(ct, GROUND_RESTORE, &g, err);
+        if (r == 0)
+                r = restore_steps(w, ct, g, img, err);
+        image_close(img);
+        if (r < 0) {
+                ground_undo(g);
+                return err_wrap(err, "cannot restore the container", "%s", ct->name);
+        }
+        (void)worker_done(w, err); /* it runs, whether or not the command is still there to hear it */
+        return ground_monitor(g, err);
+}
+
+int ct_restore(struct ct *ct, const char *dir, struct err *err)
+{
+        static const char what[] = "cannot restore the container";
+        char path[4200];
+        enum ct_state state;
+        int r = ct_need_lock(ct, what, err);
+
+        if (r == 0)
+                r = ct_state(ct, &state, err);
+        if (r == 0 && state != CT_STOPPED && state != CT_SUSPENDED)
+                r = refuse_state(ct, what, state, err);
+        if (r == 0)
+                r = node_conflicts(ct->node, ct->name, &ct->conf, err);
+        if (r < 0)
+                return r;
+        str_copy(path, sizeof(path), dir);
+        return worker_run(ct, restore_run, path, err);
+}
