@@ -71,16 +71,30 @@ static int check_propagation(const struct dump_mntns *ns, size_t i, struct err *
         return 0;
 }
 
-static uint64_t source_of(const struct dump_mntns *ns, size_t i)
+static bool below(const char *root, const char *path)
 {
-        for (size_t k = 0; k < i; k++)
-                if (ns->m[k].major == ns->m[i].major && ns->m[k].minor == ns->m[i].minor)
-                        return ns->id[k];
+        size_t n = strlen(root);
+
+        return strcmp(root, "/") == 0 || (strncmp(root, path, n) == 0 && (path[n] == '/' || !path[n]));
+}
+
+/* An earlier mount of the same super block that shows what this one shows. */
+static uint64_t source_of(const struct dump_mntns *ns, const size_t *order, size_t at)
+{
+        const struct mountinfo *m = &ns->m[order[at]];
+
+        for (size_t k = 0; k < at; k++) {
+                const struct mountinfo *s = &ns->m[order[k]];
+                if (s->major == m->major && s->minor == m->minor && below(s->root, m->root))
+                        return ns->id[order[k]];
+        }
         return 0;
 }
 
-static int node(struct dump *d, const struct dump_mntns *ns, size_t i, Gantry__Mounts *msg, struct err *err)
+static int node(struct dump *d, const struct dump_mntns *ns, const size_t *order, size_t at, Gantry__Mounts *msg,
+                struct err *err)
 {
+        size_t i = order[at];
         const struct mountinfo *m = &ns->m[i];
         struct dump_obj *x = dump_find(d, ns->id[i]);
         int r = check_propagation(ns, i, err);
@@ -102,11 +116,13 @@ static int node(struct dump *d, const struct dump_mntns *ns, size_t i, Gantry__M
         n->kind = x->kind->number;
         n->attr = attr_of(m);
         n->propagation = m->shared ? 1 : m->unbindable ? 2 : 0;
-        n->source = x->o.facts.mnt.external[0] ? 0 : source_of(ns, i);
+        n->source = x->o.facts.mnt.external[0] ? 0 : source_of(ns, order, at);
         if (!n->target.data || !n->root.data)
                 return kind_nomem(err);
         if (n->parent == 0 && strcmp(m->target, "/") != 0)
                 return refuse_mount(m, err, "what it is mounted on cannot be reached");
+        if (!n->source && !x->o.facts.mnt.external[0] && strcmp(m->root, "/") != 0)
+                return refuse_mount(m, err, "the file system that it is a part of is mounted nowhere else in the container");
         return 0;
 }
 
@@ -149,7 +165,7 @@ int mounts_records(struct dump *d, const struct record_sink *rs, struct err *err
                 msg->ns = ns->ns;
                 int r = by_tree(ns, order, err);
                 for (size_t k = 0; r >= 0 && k < ns->n; k++)
-                        r = node(d, ns, order[k], msg, err);
+                        r = node(d, ns, order, k, msg, err);
                 if (r >= 0)
                         r = rs->put(rs->c, &rec, err);
                 record_done(&rec);
@@ -159,12 +175,12 @@ int mounts_records(struct dump *d, const struct record_sink *rs, struct err *err
         return 0;
 }
 
-/* Only a tmpfs has content to read. The mount is found by its path and known by its id: one that another hides is refused. */
+/* Only a tmpfs has content to read, and devpts the console. The mount is found by its path and known by its id: one that another hides is refused. */
 int mount_root_open(struct dump *d, const struct dump_obj *x, struct err *err)
 {
         struct statx sx;
 
-        if (!str_eq(x->mount->type, "tmpfs"))
+        if (!str_eq(x->mount->type, "tmpfs") && !str_eq(x->mount->type, "devpts"))
                 return -1;
         _cleanup_close_ int fd = path_open_in_root(d->mntns[0].rootfd, x->mount->target, O_RDONLY | O_DIRECTORY, 0, NULL);
         if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || (int)sx.stx_mnt_id != x->mount->id) {
@@ -244,9 +260,13 @@ static uint32_t tape_target(struct tape *t, const Gantry__MountNode *n)
 
 static bool is_external(const struct record *rec)
 {
+        /* A bind that is not the engine's has the field, and no value. */
         const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(rec->msg->descriptor, "external");
+        const char *name = NULL;
 
-        return f != NULL;
+        if (f && f->type == PROTOBUF_C_TYPE_STRING)
+                memcpy(&name, (const uint8_t *)rec->msg + f->offset, sizeof(name));
+        return name && name[0];
 }
 
 static void set_attr(struct tape *t, const Gantry__MountNode *n)
@@ -290,6 +310,42 @@ static void finish(struct restore *rs, const Gantry__Mounts *m)
         }
 }
 
+/* A clone of the source's part, by its path from the new root. */
+static int plan_clone(struct restore *rs, const Gantry__Mounts *m, const Gantry__MountNode *n, struct err *err)
+{
+        struct tape *t = init_tape(rs);
+        const Gantry__MountNode *s = NULL;
+        char path[2 * PATH_MAX];
+
+        for (size_t i = 0; i < m->n_mount && !s; i++)
+                if (m->mount[i]->id == n->source)
+                        s = m->mount[i];
+        size_t skip = s && s->root.len > 1 ? s->root.len : 0;
+        if (!s || n->root.len < skip)
+                return err_set(err, EX_IMAGE, "cannot restore a mount", "its source is no mount of the same file system", "mount %llu",
+                               (unsigned long long)n->id);
+        snprintf(path, sizeof(path), ".%.*s%.*s", s->target.len > 1 ? (int)s->target.len : 0, (const char *)s->target.data,
+                 (int)(n->root.len - skip), (const char *)n->root.data + skip);
+        tape_label(t, "clone %s", path);
+        uint32_t e = TAPE(t, SYS_open_tree, A_IMM(AT_FDCWD), A_DATA(tape_str(t, path)), A_IMM(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+        tape_keep_fd(t, e, n->id);
+        return 0;
+}
+
+/* The monitor takes the master; nobody else may hold it. */
+static int hand_console(struct restore *rs, struct err *err)
+{
+        int fd = object_fd(rs, OBJECT_CONSOLE);
+
+        if (fd < 0)
+                return 0;
+        if (!rs->s.outside || !rs->s.outside->console)
+                return err_set(err, EX_IMAGE, "cannot restore the console", "there is nobody to hold its master", "%s", "");
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return fd < 0 ? err_sys(err, EX_FAIL, errno, "cannot hand over the console", "%s", "")
+                      : rs->s.outside->console(rs->s.ctx, fd, err);
+}
+
 static int plan_node(struct restore *rs, const Gantry__MountNode *n, struct err *err)
 {
         return kind_find((uint16_t)n->kind)->plan[PH_MOUNTS](rs, restore_record(rs, n->id), err);
@@ -307,11 +363,13 @@ int mounts_restore(struct restore *rs, struct err *err)
                         r = plan_node(rs, m->mount[i], err);
         if (r >= 0)
                 r = phase_play(rs, err);
+        if (r >= 0)
+                r = hand_console(rs, err);
         for (size_t i = 0; r >= 0 && i < m->n_mount; i++) {
                 if (m->mount[i]->source) {
                         r = phase_play(rs, err);
                         if (r >= 0)
-                                r = plan_node(rs, m->mount[i], err);
+                                r = plan_clone(rs, m, m->mount[i], err);
                         if (r >= 0)
                                 r = phase_play(rs, err);
                 }

@@ -102,6 +102,9 @@ struct facts {
         };
 };
 
+/* The object id under which a restore keeps the master of the console that it has made. */
+#define OBJECT_CONSOLE UINT64_C(0xffffffff00000001)
+
 struct dump;
 struct restore;
 struct obj {
