@@ -9,7 +9,8 @@
  *         counters before the real ones) and when the kernel has skipped it.
  * maps    prints how many BPF maps named `bits` with so many entries exist: a killed copier must leave none.
  *
- * Ends with 0, or 1 after saying what was not as it must be.
+ * Ends with 0, or 1 after saying what was not as it must be; `drain` with 77 where the loop driver passes by a freeze of the
+ * host's file system (6.1), so that no write can be held.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -30,6 +31,7 @@
 
 #define BLOCK 4096
 #define AT (UINT64_C(1234) * BLOCK)
+#define SKIPPED 77
 #define SIZE (UINT64_C(64) << 20)
 
 struct lies {
@@ -193,10 +195,10 @@ static int in_flight(struct bench *b, struct step *writer, struct step *drainer)
                 return fail(&err);
         if (r == 0)
                 return say("a write in flight is not marked");
-        if (!old)
-                return say("the write landed in a frozen file system: this test shows nothing");
-        if (atomic_load(&writer->done))
-                return say("the write returned before it landed");
+        if (!old || atomic_load(&writer->done)) {
+                say("this kernel's loop driver writes into a frozen file system");
+                return SKIPPED;
+        }
         return atomic_load(&drainer->done) ? say("the drain did not wait for a write in flight") : 0;
 }
 

@@ -74,13 +74,15 @@ test_killed() {
 }
 
 probe() { # probe NAME: on a file system of its own
-        local why=""
+        local why="" code
         "$PLOOP" create o.img --size 200M && "$PLOOP" mount o.img m || why="no image"
-        why+=$(timeout 60 "$B/tests/ploop-probe" "$1" m 2>&1) || why+=" ended with $?"
+        why+=$(timeout 60 "$B/tests/ploop-probe" "$1" m 2>&1)
+        code=$?
+        [ $code = 0 ] || [ $code = 77 ] || why+=" ended with $code"
         "$PLOOP" umount m || why+=" cannot unmount"
         none_attached || why+=" still attached"
         rm -f o.img
-        result "track-$1" "$why"
+        if [ $code = 77 ]; then echo "skip track-$1: $why"; else result "track-$1" "$why"; fi
 }
 
 if [ -z "$CG" ]; then
