@@ -69,9 +69,9 @@ static void put_link(struct out *o, const char *link)
 
 static void look_link(struct out *o, const char *base, const char *name)
 {
-        char path[96], link[4096];
+        char path[400], link[4096];
 
-        snprintf(path, sizeof(path), "%s/%s", base, name);
+        snprintf(path, sizeof(path), "%.80s/%.300s", base, name);
         ssize_t n = readlink(path, link, sizeof(link) - 1);
         link[n < 0 ? 0 : n] = '\0';
         fprintf(o->f, "%ld %s: ", o->pid, name);
@@ -90,9 +90,9 @@ static bool starts(const char *line, const char *const *keys)
 /* The lines of a file that begin with one of `keys`, or with none of them. */
 static void look_lines(struct out *o, const char *base, const char *name, const char *const *keys, bool want)
 {
-        char path[96], *save = NULL;
+        char path[400], *save = NULL;
 
-        snprintf(path, sizeof(path), "%s/%s", base, name);
+        snprintf(path, sizeof(path), "%.80s/%.300s", base, name);
         char *text = slurp(path);
         for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
                 if (starts(line, keys) != want)
@@ -124,9 +124,9 @@ static void look_fds(struct out *o, const char *base)
 {
         static const char *const changing[] = {"mnt_id:", "ino:", NULL};
         struct dirent **list = NULL;
-        char path[96];
+        char path[400];
 
-        snprintf(path, sizeof(path), "%s/fd", base);
+        snprintf(path, sizeof(path), "%.80s/fd", base);
         int n = scandir(path, &list, is_number, by_number);
         for (int i = 0; i < n; i++) {
                 char name[300];
@@ -142,9 +142,9 @@ static void look_fds(struct out *o, const char *base)
 /* Head lines of smaps without device and inode of what has no name left, and VmFlags without soft-dirty. */
 static void look_maps(struct out *o, const char *base)
 {
-        char path[96], *save = NULL;
+        char path[400], *save = NULL;
 
-        snprintf(path, sizeof(path), "%s/smaps", base);
+        snprintf(path, sizeof(path), "%.80s/smaps", base);
         char *text = slurp(path);
         for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
                 char range[40], perms[8], off[20], dev[20];
@@ -170,12 +170,12 @@ static void look_threads(struct out *o, const char *base)
         static const char *const wanted[] = {"Name:", "SigBlk:", "SigPnd:", "Cap", "Uid:", "Gid:", "NoNewPrivs:", "Seccomp",
                                              NULL};
         struct dirent **list = NULL;
-        char path[96];
+        char path[400];
 
-        snprintf(path, sizeof(path), "%s/task", base);
+        snprintf(path, sizeof(path), "%.80s/task", base);
         int n = scandir(path, &list, is_number, by_number);
         for (int i = 0; i < n; i++) {
-                snprintf(path, sizeof(path), "%s/task/%.20s", base, list[i]->d_name);
+                snprintf(path, sizeof(path), "%.80s/task/%.20s", base, list[i]->d_name);
                 fprintf(o->f, "%ld thread %d\n", o->pid, i);
                 look_lines(o, path, "status", wanted, true);
                 free(list[i]);
@@ -192,7 +192,7 @@ static const char *last_word(const char *line)
 
 static long inside(long outer)
 {
-        char path[64];
+        char path[400];
 
         snprintf(path, sizeof(path), "/proc/%ld/status", outer);
         char *text = slurp(path);
@@ -210,9 +210,9 @@ static long inside(long outer)
 /* NSpgid and NSsid as the tree sees them: the number in the innermost namespace. */
 static void look_groups(struct out *o, const char *base)
 {
-        char path[96], *save = NULL;
+        char path[400], *save = NULL;
 
-        snprintf(path, sizeof(path), "%s/status", base);
+        snprintf(path, sizeof(path), "%.80s/status", base);
         char *text = slurp(path);
         for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
                 if (strncmp(line, "NSpgid:", 7) == 0 || strncmp(line, "NSsid:", 6) == 0)
@@ -256,7 +256,7 @@ char *look(int cgroup_fd)
         struct task task[TASKS_MAX];
         struct out o = {0};
         size_t size = 0, n = 0;
-        char path[64], *text = NULL, *save = NULL;
+        char path[400], *text = NULL, *save = NULL;
 
         snprintf(path, sizeof(path), "/proc/self/fd/%d/cgroup.procs", cgroup_fd);
         char *procs = slurp(path);
