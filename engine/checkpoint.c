@@ -14,6 +14,8 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/pidfd.h"
+#include "base/procfs.h"
 #include "base/str.h"
 #include "checkpoint/image.h"
 #include "engine/ground-int.h"
@@ -87,6 +89,56 @@ int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct ses
                 return 0;
         r = ct_cleanup(ct, err);
         return r == 0 ? ct_wait_detached(ct, err) : r;
+}
+
+/* ---- a tree that is no container ---- */
+
+/* Its directory in the v2 tree, from the line "0::/PATH". */
+static int cgroup_of(struct node *n, int procfd, pid_t pid, struct err *err)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = proc_read(procfd, "cgroup", &text, NULL, err);
+        struct cgroups *c = r < 0 ? NULL : node_cgroups(n, err);
+
+        if (!c)
+                return -err->code;
+        char *p = str_starts(text, "0::/") ? text : strstr(text, "\n0::/");
+        if (p) {
+                p = strchr(p, '/') + 1;
+                p[strcspn(p, "\n")] = '\0';
+        }
+        if (p && *p)
+                return cgroup_open_v2(c, p, err);
+        err_set(err, EX_STATE, "cannot checkpoint the process tree", "it has no v2 cgroup of its own to be frozen in", "pid %d", pid);
+        return err_remedy(err, "make one and write the number of each of its processes into its cgroup.procs");
+}
+
+static int tree_subject(struct node *n, pid_t pid, struct subject *s, struct err *err)
+{
+        _cleanup_close_ int proc = proc_open(pid, err);
+
+        if (proc < 0)
+                return proc;
+        s->init_pidfd = pidfd_open_proc(pid, err);
+        if (s->init_pidfd < 0)
+                return s->init_pidfd;
+        s->cgroup_fd = cgroup_of(n, proc, pid, err);
+        if (s->cgroup_fd < 0)
+                return s->cgroup_fd;
+        s->root_fd = path_open(proc, "root", O_RDONLY | O_DIRECTORY, 0, err);
+        return s->root_fd < 0 ? s->root_fd : 0;
+}
+
+int tree_checkpoint(struct node *n, pid_t pid, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
+{
+        struct subject s = {.init_pidfd = -1, .cgroup_fd = -1, .root_fd = -1, .console_index = -1, .sock = -1, .sock_fd = -1,
+                            .fssync_fd = -1, .log = n->log};
+        int r = tree_subject(n, pid, &s, err);
+
+        if (r == 0)
+                r = dump_subject(&s, dir, leave_running, ret, err);
+        subject_done(&s);
+        return r < 0 ? err_wrap(err, "cannot checkpoint the process tree", "pid %d", pid) : 0;
 }
 
 /* ---- restore ---- */

@@ -106,7 +106,9 @@ int ct_subject(struct ct *ct, struct subject *ret, struct err *err);
 void subject_done(struct subject *s);
 /* ctrctl checkpoint / restore: whole verbs over an image directory. */
 int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct session_stats *ret, struct err *err);
-int ct_restore(struct ct *ct, const char *dir, struct err *err);
+int ct_restore(struct ct *ct, const char *dir, struct err *err);   /* dir: absolute, or relative to the container's directory */
+/* A tree that our engine did not start, by its first process; it must have a v2 cgroup to itself. Nothing of it is external. */
+int tree_checkpoint(struct node *n, pid_t pid, const char *dir, bool leave_running, struct session_stats *ret, struct err *err);
 
 /* The journal: one small durable record beside the image that says who owns the container (docs/PROTOCOL.md). */
 enum owner { OWNER_HERE, OWNER_PREPARED, OWNER_OFFERED, OWNER_CLAIMED, OWNER_GONE, OWNER_VOID };

@@ -182,8 +182,11 @@ int ct_journal_get(struct ct *ct, struct journal *ret, struct err *err)
 {
         _cleanup_free_ char *text = NULL;
         struct journal j = {.owner = OWNER_HERE};
+        struct err scratch;
         size_t len;
 
+        if (!err)
+                err = &scratch;
         if (!path_exists(ct->dir, JOURNAL_FILE)) {
                 *ret = j;
                 return 0;

@@ -29,7 +29,8 @@ void ctrctl_close(struct opened *o)
 }
 
 static const struct verb *const verbs[] = {
-        &verb_create, &verb_start, &verb_stop, &verb_exec, &verb_list, &verb_info, &verb_set, &verb_destroy, &verb_template_create,
+        &verb_create, &verb_start, &verb_stop, &verb_exec, &verb_list, &verb_info, &verb_set, &verb_destroy,
+        &verb_template_create, &verb_checkpoint, &verb_restore, &verb_image_show, &verb_image_verify,
 };
 
 int main(int argc, char **argv)

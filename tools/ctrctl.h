@@ -6,7 +6,7 @@
 #include "tools/common.h"
 
 extern const struct verb verb_create, verb_start, verb_stop, verb_exec, verb_destroy, verb_list, verb_set, verb_info,
-        verb_template_create;
+        verb_template_create, verb_checkpoint, verb_restore, verb_image_show, verb_image_verify;
 
 /* Node and container of operand 0; both are closed by ctrctl_close. */
 struct opened { struct log log; struct node *node; struct ct *ct; };
