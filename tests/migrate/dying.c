@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ctrmigrate that kills itself at a record, for tests/migrate/kill9.sh: linked with --wrap=path_replace over the same
+ * objects as the real one. /run/gantry/die-at holds "before|after FILE WORD", where FILE is `journal` or `ledger` and WORD is in the
+ * text that is being written; the file is removed, so that the next program lives. SIGKILL, as the kernel would send it.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/uapi.h"
+
+#define DIE_AT "/run/gantry/die-at"
+
+int __real_path_replace(int dirfd, const char *path, const void *data, size_t n, mode_t mode, struct err *err);
+int __wrap_path_replace(int dirfd, const char *path, const void *data, size_t n, mode_t mode, struct err *err);
+
+static void die(void)
+{
+        int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+        (void)unlink(DIE_AT);
+        (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+}
+
+static bool is_due(const char *when, const char *path, const void *data, size_t n)
+{
+        char want_when[16], want_file[16], want_word[32];
+        FILE *f = fopen(DIE_AT, "re");
+
+        if (!f)
+                return false;
+        int got = fscanf(f, "%15s %15s %31s", want_when, want_file, want_word);
+        fclose(f);
+        const char *file = strcmp(path, "journal") == 0 ? "journal" : "ledger";
+        return got == 3 && strcmp(when, want_when) == 0 && strcmp(file, want_file) == 0 &&
+               memmem(data, n, want_word, strlen(want_word));
+}
+
+int __wrap_path_replace(int dirfd, const char *path, const void *data, size_t n, mode_t mode, struct err *err)
+{
+        if (is_due("before", path, data, n))
+                die();
+        int r = __real_path_replace(dirfd, path, data, n, mode, err);
+        if (is_due("after", path, data, n))
+                die();
+        return r;
+}

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What the tests of two nodes share. A test sources this, calls `nodes_up NAME` and prints lines `ok NAME`,
+# `not ok NAME: why`, `skip NAME: why`. Whatever way it ends, the nodes go with it.
+#
+#       n1 CMD...  n2 CMD...    in a node;  client CMD...  mid CMD...   outside
+#       web_up                  container web1 on node1: Debian's nginx with two workers at 10.77.0.10
+#       download_start ARGS...  the one-socket client, in the background; download_stop: ends it, its JSON is $DOWNLOAD
+#
+# GANTRY_BUILD: the build directory. GANTRY_TEMPLATE: an image with nginx to use instead of making one.
+set -u
+ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
+BUILD=${GANTRY_BUILD:-$ROOT/build}
+CACHE=/var/cache/gantry-tests
+FAILED=0
+
+ok() { echo "ok $1"; }
+not_ok() { echo "not ok $1: ${2:-}"; FAILED=1; }
+skip() { echo "skip $1: $2"; }
+note() { echo "# $*" >&2; }
+
+# expect NAME CONDITION...: one line by the condition's outcome.
+expect() {
+        local name=$1
+        shift
+        if "$@"; then ok "$name"; else not_ok "$name" "not so: $*"; fi
+}
+
+field() { python3 -c 'import json, sys
+try:
+        v = json.loads(sys.argv[1])
+        for k in sys.argv[2].split("."):
+                v = v[int(k)] if k.isdigit() else v[k]
+        print(json.dumps(v) if isinstance(v, (bool, dict, list)) or v is None else v)
+except (ValueError, KeyError, IndexError, TypeError):
+        pass' "$1" "$2"; }
+
+n1() { "$ROOT/tools/nodes" exec "$PREFIX" node1 "$@"; }
+n2() { "$ROOT/tools/nodes" exec "$PREFIX" node2 "$@"; }
+client() { "$ROOT/tools/nodes" exec "$PREFIX" client "$@"; }
+mid() { "$ROOT/tools/nodes" exec "$PREFIX" mid "$@"; }
+on() { local node=$1; shift; "$ROOT/tools/nodes" exec "$PREFIX" "$node" "$@"; }
+
+finish() {
+        [ -n "${WORK:-}" ] && touch "$WORK/stop-download" "$WORK/stop-watch"
+        [ -n "${PREFIX:-}" ] && "$ROOT/tools/nodes" down "$PREFIX"
+        [ -n "${WORK:-}" ] && rm -rf "$WORK"
+        WORK=
+}
+
+# The programs of the build by name in one directory; a test may put others in their place.
+make_bin() {
+        local p
+        mkdir "$WORK/bin"
+        for p in ctrctl ctrmon ctrmigrate ctrploop; do
+                [ -x "$BUILD/tools/$p" ] || { not_ok build "there is no $BUILD/tools/$p"; exit 1; }
+                cp "$BUILD/tools/$p" "$WORK/bin/"
+        done
+}
+
+nodes_up() {
+        PREFIX=$1
+        [ "$(id -u)" = 0 ] || { skip "$PREFIX" "it needs root"; exit 0; }
+        WORK=$(mktemp -d "/tmp/gantry-$PREFIX-XXXXXX")
+        trap finish EXIT
+        trap 'exit 130' INT TERM HUP
+        make_bin
+        "$ROOT/tools/nodes" up "$PREFIX" --bin "$WORK/bin" || { not_ok nodes "they do not come up"; exit 1; }
+}
+
+# An image with Debian and nginx, made once and kept: in a mount namespace where the cache is the node's directory.
+template() {
+        if [ -n "${GANTRY_TEMPLATE:-}" ]; then echo "$GANTRY_TEMPLATE"; return; fi
+        local image=$CACHE/template/debian-12.img
+        if [ ! -f "$image" ]; then
+                mkdir -p "$CACHE" /var/lib/gantry
+                # shellcheck disable=SC2016
+                unshare --mount bash -c 'mount --bind "$1" /var/lib/gantry && exec "$2" template create debian-12 --packages nginx-light' \
+                        - "$CACHE" "$BUILD/tools/ctrctl" >&2 || return 1
+        fi
+        echo "$image"
+}
+
+NGINX='/usr/sbin/nginx -g "daemon off;"'
+
+web_create() {
+        local image
+        image=$(template) || { not_ok template "Debian's packages cannot be had"; exit 1; }
+        mkdir -p "/var/lib/gantry-nodes/$PREFIX/node1/lib/template"
+        cp --sparse=always "$image" "/var/lib/gantry-nodes/$PREFIX/node1/lib/template/web.img"
+        n1 ctrctl create web1 --template web --size 2G --memory 512M --pids 200 --ip4 10.77.0.10/24 --ip6 fd77::10/64 --init "$NGINX"
+}
+
+# DATA_MIB of random bytes are served as /data.bin.
+web_up() {
+        web_create && n1 ctrctl start web1 || { not_ok start "web1 does not start"; exit 1; }
+        n1 ctrctl exec web1 sh -c "sed -i 's/^worker_processes.*/worker_processes 2;/' /etc/nginx/nginx.conf && nginx -s reload" ||
+                { not_ok start "nginx does not take its configuration"; exit 1; }
+        n1 ctrctl exec web1 sh -c "head -c ${DATA_MIB:-32}M /dev/urandom >/var/www/html/data.bin && sync" ||
+                { not_ok start "no data in web1"; exit 1; }
+        local i
+        for ((i = 0; i < 100; i++)); do
+                client bash -c 'exec 3<>/dev/tcp/10.77.0.10/80' 2>/dev/null && return 0
+                sleep 0.1
+        done
+        not_ok start "nginx does not answer"
+        exit 1
+}
+
+watch_start() {
+        rm -f "$WORK/stop-watch"
+        mid "$BUILD/tests/client/watch" client "$WORK/stop-watch" >"$WORK/watch.json" 2>"$WORK/watch.err" &
+        WATCH=$!
+        until grep -q ready "$WORK/watch.err" 2>/dev/null; do sleep 0.05; done
+}
+watch_stop() { touch "$WORK/stop-watch"; wait "$WATCH"; RESETS=$(field "$(cat "$WORK/watch.json")" resets); }
+
+download_start() {
+        rm -f "$WORK/stop-download" "$WORK/mark"
+        client "$BUILD/tests/client/download" --host 10.77.0.10 --path /data.bin --rate 20M --mark "$WORK/mark" \
+                --until "$WORK/stop-download" "$@" >"$WORK/download.json" 2>"$WORK/download.err" &
+        DOWNLOADER=$!
+        local i
+        for ((i = 0; i < 200; i++)); do
+                [ -e "$WORK/mark" ] && return 0
+                sleep 0.05
+        done
+        return 1
+}
+download_stop() { touch "$WORK/stop-download"; wait "$DOWNLOADER"; DOWNLOAD=$(cat "$WORK/download.json"); }
+
+# state NODE: of web1 there, "-" when the node has none of that name.
+state() {
+        on "$1" ctrctl list --json 2>/dev/null | python3 -c 'import json, sys
+for c in json.load(sys.stdin):
+        if c["name"] == "web1": print(c["state"]); break
+else: print("-")'
+}
+runs_only_on() {
+        local other=node1
+        [ "$1" = node1 ] && other=node2
+        [ "$(state "$1")" = running ] && [ "$(state $other)" != running ] && [ "$(state $other)" != frozen ]
+}
+
+# census NODE: what a node holds, by a program that shares nothing with the engine; without what a client of ours is.
+census() { on "$1" "$ROOT/tests/suites/census" take | grep -v -E '^process (census|bash|sort|nsenter|env)$'; }
