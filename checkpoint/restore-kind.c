@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a kind may ask of a restore (kind.h, "restore side"). */
+/*
+ * What a kind may ask of a restore (kind.h, "restore side").
+ *
+ * Lookups and small steps on behalf of one record; the order of things is restore.c's, descriptors are deliver.c's.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>

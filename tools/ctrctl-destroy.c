@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ctrctl destroy: a stopped container's directory, configuration and image. There is no way back. */
+/*
+ * ctrctl destroy: a stopped container's directory, configuration and image. There is no way back.
+ *
+ * What is running, or frozen because another node may own it, is refused; engine/ decides that, not this file.
+ */
 #include "tools/ctrctl.h"
 
 static int run(const struct args *a, struct err *err)

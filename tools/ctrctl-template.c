@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ctrctl template create: an image to copy containers from, made of a distribution's packages (engine/template.c). */
+/*
+ * ctrctl template create: an image to copy containers from, made of a distribution's packages.
+ *
+ * Options and output only; the work is engine/template.c's.
+ */
 #include "tools/ctrctl.h"
 
 #include "base/parse.h"
