@@ -64,6 +64,14 @@ struct actor restore_owner(struct restore *rs, uint64_t object)
         return task_actor(&rs->task[0]);
 }
 
+uint64_t restore_task(struct restore *rs, uint32_t number)
+{
+        for (size_t i = 0; i < rs->n_task; i++)
+                if (rs->task[i].vpid == number)
+                        return rs->task[i].id;
+        return 0;
+}
+
 const struct record *restore_record(struct restore *rs, uint64_t object)
 {
         size_t lo = 0, hi = rs->n_rec;

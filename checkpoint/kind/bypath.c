@@ -92,7 +92,7 @@ int bypath_check(const struct kind *k, const struct record *r, const struct bypa
         return 0;
 }
 
-void bypath_make(const struct kind *k, struct restore *rs, const struct record *r, const struct bypath *b)
+uint32_t bypath_make(const struct kind *k, struct restore *rs, const struct record *r, const struct bypath *b)
 {
         struct tape *t = restore_tape(rs, restore_owner(rs, r->id));
         struct open_how how = {.flags = b->ofd.flags & ~(uint32_t)O_ASYNC, .resolve = RESOLVE_NO_MAGICLINKS};
@@ -107,6 +107,7 @@ void bypath_make(const struct kind *k, struct restore *rs, const struct record *
         tape_keep_fd(t, e, r->id);
         if (b->pos)
                 tape_expect(t, TAPE(t, SYS_lseek, A_RET(e), A_IMM(b->pos), A_IMM(SEEK_SET)), (int64_t)b->pos);
+        return e;
 }
 
 int bypath_verify(const struct kind *k, struct restore *rs, const struct record *r, const struct bypath *b, struct err *err)

@@ -24,7 +24,7 @@ struct bypath {
 int bypath_take(const struct kind *k, struct dump *d, const struct obj *o, int fd, const struct tape *t, struct bypath *ret,
                 struct err *err);
 int bypath_check(const struct kind *k, const struct record *r, const struct bypath *b, struct need *need, struct err *err);
-/* PH_MAKE: open and seek in the owner. */
-void bypath_make(const struct kind *k, struct restore *rs, const struct record *r, const struct bypath *b);
+/* Open and seek in the owner, at this phase; returns the entry that opens. */
+uint32_t bypath_make(const struct kind *k, struct restore *rs, const struct record *r, const struct bypath *b);
 /* PH_BIND: what was opened is what was dumped (EX_IMAGE: the disk is not the one of the checkpoint). */
 int bypath_verify(const struct kind *k, struct restore *rs, const struct record *r, const struct bypath *b, struct err *err);

@@ -67,7 +67,7 @@ static int plan_make(struct restore *rs, const struct record *r, struct err *err
         struct bypath b = from_record(r);
 
         (void)err;
-        bypath_make(&kind_fd_dir, rs, r, &b);
+        (void)bypath_make(&kind_fd_dir, rs, r, &b);
         return 0;
 }
 

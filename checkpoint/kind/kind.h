@@ -201,6 +201,8 @@ struct tape *restore_tape(struct restore *rs, struct actor who);      /* this ph
 /* Where an object must be made or set: FILE: the lowest task that holds it; MM, FILES, FS, SIGHAND: the first task that uses
  * it; TASK/THREAD: itself; NS, MOUNT, LINK, NETNS, CGROUP: init. */
 struct actor restore_owner(struct restore *rs, uint64_t object);
+/* The process with that number inside of the container; 0: none. */
+uint64_t restore_task(struct restore *rs, uint32_t number);
 const struct record *restore_record(struct restore *rs, uint64_t object);   /* NULL: none */
 /* Every tape entry whose result is a mapping that becomes a memory object's descriptor (map_files). */
 void restore_keep_map(struct restore *rs, struct tape *t, uint32_t entry, uint64_t size, uint64_t object);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The console: descriptors of the slave side of the one pseudo terminal whose master the engine holds.
+ *
+ * The master and its slave node are made with the mounts; here the slave is opened again by its path (/dev/console,
+ * /dev/pts/N or /dev/tty), and what belongs to the terminal is set: size and modes first, as long as no session has it,
+ * because a changed size sends SIGWINCH to the foreground group; then TIOCSCTTY by the session's leader; /dev/tty can be
+ * opened from then on; at the end the foreground group, which must exist.
+ *
+ * Who has it as controlling terminal can be asked only by a process that has: the holder of the descriptor is asked by
+ * tape, in the container's numbers. A terminal that controls a session in which nobody holds it first is lost to that
+ * session.
+ *
+ * Unread input (pty-input.c) is kept. Unread output is with the master, which is the engine's. Flow that ^S has stopped
+ * shows nowhere and goes on.
+ */
+#include <asm/termbits.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "checkpoint/kind/bypath.h"
+#include "checkpoint/kind/classify.h"
+#include "checkpoint/kind/kinds.h"
+#include "checkpoint/kind/pty-input.h"
+#include "proto/fd-pty.pb-c.h"
+
+
+#define TTY_RDEV (UINT32_C(5) << 20)
+
+typedef Gantry__FdPty Msg;
+
+static int claim(const struct facts *f)
+{
+        return kind_is(f, KIND_FD_PTY);
+}
+
+static struct bypath from_record(const struct record *r)
+{
+        const Msg *m = (const void *)r->msg;
+
+        return (struct bypath){.ofd = OFD_FROM_MESSAGE(m), .path = m->path, .mode = m->mode, .rdev = m->rdev};
+}
+
+/* ---- dump ---- */
+
+/* Both fail where the holder has another controlling terminal, or none. */
+static int ask(struct dump *d, const struct obj *o, struct tape *t)
+{
+        int fd = o->facts.file.fd;
+        uint32_t session = tape_data(t, NULL, 4), group = tape_data(t, NULL, 4);
+
+        (void)d;
+        tape_may_fail(t, TAPE(t, SYS_ioctl, A_IMM(fd), A_IMM(TIOCGSID), A_DATA(session)), 0);
+        tape_may_fail(t, TAPE(t, SYS_ioctl, A_IMM(fd), A_IMM(TIOCGPGRP), A_DATA(group)), 0);
+        return 0;
+}
+
+static int require_console(const struct obj *o, int fd, int console, struct err *err)
+{
+        unsigned dev = 0;
+        int ldisc = 0;
+
+        if (ioctl(fd, TIOCGDEV, &dev) < 0 || ioctl(fd, TIOCGETD, &ldisc) < 0)
+                return err_sys(err, EX_FAIL, errno, "cannot ask a terminal", "%s", o->facts.file.link);
+        int minor = (int)((dev & 0xff) | ((dev >> 12) & 0xfff00));
+        if (console < 0 || minor != console)
+                return kind_refuse(&kind_fd_pty, &o->facts, err, "a terminal whose other side is outside of the container",
+                                   "Start the program on the container's console, or without a terminal");
+        if (ldisc != N_TTY)
+                return kind_refuse(&kind_fd_pty, &o->facts, err, "a terminal with a line discipline of its own",
+                                   "Stop the program that set it (pppd, slattach)");
+        return 0;
+}
+
+static int read_terminal(const struct obj *o, int fd, const struct tape *t, Msg *m, struct err *err)
+{
+        struct termios2 tio = {};
+        struct winsize ws = {};
+        int excl = 0;
+
+        if (ioctl(fd, TCGETS2, &tio) < 0 || ioctl(fd, TIOCGWINSZ, &ws) < 0 || ioctl(fd, TIOCGEXCL, &excl) < 0)
+                return err_sys(err, EX_FAIL, errno, "cannot ask a terminal", "%s", o->facts.file.link);
+        int r = field_set(&m->termios, &tio, sizeof(tio), err);
+        m->rows = ws.ws_row;
+        m->columns = ws.ws_col;
+        m->xpixel = ws.ws_xpixel;
+        m->ypixel = ws.ws_ypixel;
+        m->exclusive = excl != 0;
+        if (t && tape_len(t) >= 2 && tape_ret(t, 0) == 0 && tape_ret(t, 1) == 0) {
+                int sid, pgrp;
+                memcpy(&sid, tape_out(t, 0), sizeof(sid));
+                memcpy(&pgrp, tape_out(t, 16), sizeof(pgrp));
+                m->has_session = sid > 0;
+                m->session = (uint32_t)sid;
+                m->has_foreground = sid > 0 && pgrp > 0;
+                m->foreground = (uint32_t)pgrp;
+        }
+        return r;
+}
+
+/* The first description of the console takes its input along: the others share it. */
+static int read_input(struct dump *d, const struct obj *o, int fd, Msg *m, struct err *err)
+{
+        const uint64_t *ids;
+        size_t n = dump_group(d, o, &ids);
+        struct pty_input in = {};
+
+        if (n && ids[0] != o->id)
+                return 0;
+        int r = pty_input_look(fd, &in, err);
+        if (r > 0)
+                r = kind_refuse(&kind_fd_pty, &o->facts, err, "unread input that cannot be looked at without losing it",
+                                "Let the program read what was typed");
+        if (r >= 0 && in.n_line) {
+                m->line = kind_calloc(in.n_line, sizeof(*m->line));
+                if (!m->line)
+                        r = kind_nomem(err);
+        }
+        for (size_t i = 0; r >= 0 && i < in.n_line; i++) {
+                r = field_set(&m->line[i], in.line[i].p, in.line[i].n, err);
+                m->n_line += r >= 0;
+        }
+        if (r >= 0 && in.n_rest) {
+                r = field_set(&m->rest, in.rest, in.n_rest, err);
+                m->has_rest = r >= 0;
+        }
+        pty_input_done(&in);
+        return r;
+}
+
+static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
+{
+        struct bypath b;
+        int r = require_console(o, fd, dump_console_index(d), err);
+
+        if (r >= 0)
+                r = bypath_take(&kind_fd_pty, d, o, fd, NULL, &b, err);
+        if (r < 0)
+                return r;
+        Msg *m = KIND_NEW(Msg, gantry__fd_pty__init);
+        if (!m) {
+                free(b.path.data);
+                return kind_nomem(err);
+        }
+        ret->msg = &m->base;
+        OFD_TO_MESSAGE(&b.ofd, m);
+        m->path = b.path;
+        m->mode = b.mode;
+        m->rdev = b.rdev;
+        r = read_terminal(o, fd, t, m, err);
+        return r < 0 ? r : read_input(d, o, fd, m, err);
+}
+
+/* ---- restore ---- */
+
+static int check(const struct record *r, struct need *need, struct err *err)
+{
+        const Msg *m = (const void *)r->msg;
+        struct bypath b = from_record(r);
+        uint32_t major = m->rdev >> 20;
+        size_t bytes = m->has_rest ? m->rest.len : 0;
+
+        for (size_t i = 0; i < m->n_line; i++)
+                bytes += m->line[i].len;
+        if (!S_ISCHR(m->mode) || ((major < 136 || major > 143) && m->rdev != TTY_RDEV))
+                return kind_bad(&kind_fd_pty, r, err, "it is no terminal of the container");
+        if (m->termios.len != sizeof(struct termios2))
+                return kind_bad(&kind_fd_pty, r, err, "its modes are not of the right size");
+        if (m->rows > UINT16_MAX || m->columns > UINT16_MAX || m->xpixel > UINT16_MAX || m->ypixel > UINT16_MAX)
+                return kind_bad(&kind_fd_pty, r, err, "its size is none of a terminal");
+        if (m->session > INT32_MAX || m->foreground > INT32_MAX || (m->has_foreground && !m->has_session))
+                return kind_bad(&kind_fd_pty, r, err, "its session is none");
+        if (bytes > PTY_INPUT_MAX || m->n_line > PTY_INPUT_MAX)
+                return kind_bad(&kind_fd_pty, r, err, "it has more input than a terminal holds");
+        return bypath_check(&kind_fd_pty, r, &b, need, err);
+}
+
+static void set_modes(struct tape *t, struct arg fd, const Msg *m)
+{
+        struct winsize ws = {(uint16_t)m->rows, (uint16_t)m->columns, (uint16_t)m->xpixel, (uint16_t)m->ypixel};
+
+        TAPE(t, SYS_ioctl, fd, A_IMM(TIOCSWINSZ), A_DATA(tape_data(t, &ws, sizeof(ws))));
+        TAPE(t, SYS_ioctl, fd, A_IMM(TCSETS2), A_DATA(tape_data(t, m->termios.data, sizeof(struct termios2))));
+}
+
+static int plan_make(struct restore *rs, const struct record *r, struct err *err)
+{
+        const Msg *m = (const void *)r->msg;
+        struct bypath b = from_record(r);
+
+        (void)err;
+        if (m->rdev == TTY_RDEV)
+                return 0;
+        uint32_t e = bypath_make(&kind_fd_pty, rs, r, &b);
+        set_modes(restore_tape(rs, restore_owner(rs, r->id)), A_RET(e), m);
+        return 0;
+}
+
+/* Done twice by two descriptions of one terminal, it is done once. */
+static int plan_bind(struct restore *rs, const struct record *r, struct err *err)
+{
+        const Msg *m = (const void *)r->msg;
+        struct bypath b = from_record(r);
+
+        if (m->rdev == TTY_RDEV)
+                return 0;
+        int res = bypath_verify(&kind_fd_pty, rs, r, &b, err);
+        if (res < 0 || !m->has_session)
+                return res;
+        uint64_t leader = restore_task(rs, m->session);
+        if (!leader)
+                return kind_bad(&kind_fd_pty, r, err, "it controls a session that has no leader");
+        struct tape *t = restore_tape(rs, (struct actor){ACTOR_TASK, leader});
+        tape_label(t, "controlling terminal (fd-pty %" PRIu64 ")", r->id);
+        TAPE(t, SYS_ioctl, A_FD(r->id), A_IMM(TIOCSCTTY), A_IMM(0));
+        return 0;
+}
+
+/* /dev/tty can be opened by a session that has a terminal, which it has since the last barrier. */
+static int plan_hand(struct restore *rs, const struct record *r, struct err *err)
+{
+        const Msg *m = (const void *)r->msg;
+        struct bypath b = from_record(r);
+
+        (void)err;
+        if (m->rdev == TTY_RDEV)
+                (void)bypath_make(&kind_fd_pty, rs, r, &b);
+        return 0;
+}
+
+static void foreground(struct restore *rs, const struct record *r, const Msg *m)
+{
+        uint64_t leader = m->has_foreground ? restore_task(rs, m->session) : 0;
+
+        if (!leader)
+                return;
+        struct tape *t = restore_tape(rs, (struct actor){ACTOR_TASK, leader});
+        tape_label(t, "foreground group of the terminal (fd-pty %" PRIu64 ")", r->id);
+        uint32_t group = tape_data(t, &m->foreground, sizeof(m->foreground));
+        /* ESRCH: a foreground group whose processes have all ended; nobody is in front then. */
+        tape_may_fail(t, TAPE(t, SYS_ioctl, A_FD(r->id), A_IMM(TIOCSPGRP), A_DATA(group)), ESRCH);
+}
+
+static int plan_attr(struct restore *rs, const struct record *r, struct err *err)
+{
+        const Msg *m = (const void *)r->msg;
+        struct ofd ofd = OFD_FROM_MESSAGE(m);
+
+        (void)err;
+        if (m->n_line || m->has_rest)
+                pty_input_plan(restore_tape(rs, (struct actor){ACTOR_SELF, 0}), r->id, m->termios.data, m->line, m->n_line,
+                               m->has_rest ? &m->rest : NULL);
+        foreground(rs, r, m);
+        if (m->exclusive) {
+                struct tape *t = restore_tape(rs, restore_owner(rs, r->id));
+                tape_label(t, "exclusive mode of the terminal (fd-pty %" PRIu64 ")", r->id);
+                TAPE(t, SYS_ioctl, A_FD(r->id), A_IMM(TIOCEXCL), A_IMM(0));
+        }
+        ofd_plan(rs, r->id, &ofd);
+        return 0;
+}
+
+const struct kind kind_fd_pty = {
+        .stem = "fd-pty",
+        .number = KIND_FD_PTY,
+        .cls = CLS_FILE,
+        .msg = &gantry__fd_pty__descriptor,
+        .claim = claim,
+        .ask = ask,
+        .take = take,
+        .check = check,
+        .plan = {[PH_MAKE] = plan_make, [PH_BIND] = plan_bind, [PH_HAND] = plan_hand, [PH_ATTR] = plan_attr},
+};
