@@ -11,21 +11,34 @@ outside() { # runs "$0" inside; does not return
         [ "$(id -u)" = 0 ] || { echo "skip ${0##*/}: needs root"; exit 0; }
         local unified
         unified=$(awk '$(NF-2) == "cgroup2" || / - cgroup2 / {print $5; exit}' /proc/self/mountinfo)
-        DIR=$(mktemp -d "${TMPDIR:-/tmp}/ploop-test.XXXXXX") || exit 1
+        DIR=$(mktemp -d "${TMPDIR:-/tmp}/gantry-ploop-${T_RUN:-by-hand}.XXXXXX") || exit 1
         CG=${unified:+$unified/${DIR##*/}}
         [ -z "$CG" ] || mkdir "$CG" || exit 1
         trap 'tidy' EXIT
         trap 'exit 1' INT TERM HUP
         DIR=$DIR CG=$CG PLOOP_INSIDE=1 unshare --mount --propagation private --pid --fork --mount-proc --kill-child \
                 "$0" "$@" &
-        wait $!
+        INNER=$!
+        wait $INNER
         exit $?
 }
+
+# A copier that was killed in its last round leaves a frozen file system, and its writers in a sleep that SIGKILL does not
+# end: thawed through a descriptor that one of them holds.
+thaw_stuck() {
+        local p f
+        for p in $(cat "$CG/cgroup.procs"); do
+                for f in /proc/"$p"/task/*/fd/*; do
+                        [ -d "$f" ] && [ "$(stat -Lc %Hd "$f")" = 7 ] && fsfreeze -u "$f" && return
+                done
+        done
+} 2>/dev/null
 
 # Processes and mounts went with the namespaces; a loop device may need a moment to let go.
 tidy() {
         local i
-        [ -z "$CG" ] || { echo 0 >"$CG/cgroup.freeze"; for i in {1..50}; do rmdir "$CG" 2>/dev/null && break; sleep 0.1; done; }
+        { kill -KILL $INNER; wait $INNER; } 2>/dev/null # the first process inside dies with its parent
+        [ -z "$CG" ] || { echo 0 >"$CG/cgroup.freeze"; for i in {1..50}; do rmdir "$CG" 2>/dev/null && break; thaw_stuck; sleep 0.1; done; }
         rm -rf "$DIR"
 }
 

@@ -11,6 +11,7 @@
  *   no-mark    forgets every seventh range of a take
  *   hash       no tracker: hashes of the image against those of what was copied
  *   stall      stops for ever in the middle of round 1 (to be killed)
+ *   stall-frozen  the same with the file system frozen
  * Ends with 0: equal and the self-check agrees, 3: different, 4: equal but the self-check is in doubt, 1: failed.
  */
 #include <fcntl.h>
@@ -33,8 +34,8 @@
 #define BLOCK 4096
 #define SETTLE_ROUNDS 3
 
-enum mode { RIGHT, NO_DRAIN, NO_MARK, HASH, STALL };
-static const char *const mode_names[] = {"right", "no-drain", "no-mark", "hash", "stall"};
+enum mode { RIGHT, NO_DRAIN, NO_MARK, HASH, STALL, STALL_FROZEN };
+static const char *const mode_names[] = {"right", "no-drain", "no-mark", "hash", "stall", "stall-frozen"};
 
 struct copy {
         enum mode mode;
@@ -93,6 +94,13 @@ static int changed(struct copy *c, bool first, struct range **ret, size_t *ret_n
         return r;
 }
 
+static void stall(void)
+{
+        printf("stalled\n");
+        fflush(stdout);
+        pause();
+}
+
 static int one_round(struct copy *c, bool first, struct err *err)
 {
         _cleanup_free_ struct range *at = NULL;
@@ -104,11 +112,8 @@ static int one_round(struct copy *c, bool first, struct err *err)
                 if (c->mode == NO_MARK && !first && i % 7 == 0)
                         continue;
                 r = copy_range(c, &at[i], err);
-                if (c->mode == STALL && !first) {
-                        printf("stalled\n");
-                        fflush(stdout);
-                        pause();
-                }
+                if (c->mode == STALL && !first)
+                        stall();
         }
         printf("round: %zu ranges, %.1f MiB, %.0f ms\n", n, (double)(c->copied - before) / 1048576.0,
                (double)(now_ns() - begin) / 1e6);
@@ -187,6 +192,8 @@ static int run(struct copy *c, uint64_t rounds, struct err *err)
         if (r)
                 return r < 0 ? r : err_set(err, EX_BUSY, "cannot freeze the writers", "not in time", "cgroup");
         printf("frozen in %.1f ms\n", (double)(now_ns() - from) / 1e6);
+        if (c->mode == STALL_FROZEN)
+                stall();
         r = end(c, err);
         int q = image_thaw(c->fs, r < 0 ? NULL : err);
         int q2 = cgroup_thaw(c->cgroup, r < 0 || q < 0 ? NULL : err);
