@@ -146,7 +146,34 @@ static int with_fd(struct dump *d, struct dump_obj *x, int *ret, struct err *err
 
 /* ---- QUIESCE and CURE ---- */
 
-/* Every socket is asked to send what it has before the port closes, and put into repair behind it. */
+#define SETTLE_NS UINT64_C(5000000)
+
+/* Before the port closes: what is in flight when it does would be lost, and come again only after a second. */
+static int settle(struct dump *d, struct err *err)
+{
+        uint64_t end = now_ns() + SETTLE_NS;
+        bool again = true;
+
+        while (again) {
+                again = false;
+                for (size_t i = 0; i < d->n_obj; i++) {
+                        struct dump_obj *x = d->obj[i];
+                        if (!x->kind || !x->kind->settle)
+                                continue;
+                        _cleanup_close_ int fd = -1;
+                        int r = with_fd(d, x, &fd, err);
+                        if (r >= 0)
+                                r = x->kind->settle(d, &x->o, fd, err);
+                        if (r < 0)
+                                return r;
+                        again |= r == 1;
+                }
+                again = again && now_ns() < end;
+        }
+        return 0;
+}
+
+/* Every socket goes into repair before any is read: loopback connections go on while tasks stand still. */
 static int quiesce(struct dump *d, struct err *err)
 {
         for (size_t i = 0; i < d->n_obj; i++) {
@@ -321,6 +348,8 @@ int session_dump(struct dump *d, const struct record_sink *rs, const struct page
         if (r >= 0)
                 r = dump_claim(d, NULL, err);
         stamp(&d->s, "quiesce");
+        if (r >= 0)
+                r = settle(d, err);
         if (r >= 0)
                 r = block(d, err);
         if (r >= 0)

@@ -101,7 +101,7 @@ static int node(struct dump *d, const struct dump_mntns *ns, const size_t *order
 
         if (r < 0)
                 return r;
-        Gantry__MountNode *n = KIND_NEW(Gantry__MountNode, gantry__mount_node__init);
+        Gantry__Mounts__Node *n = KIND_NEW(Gantry__Mounts__Node, gantry__mounts__node__init);
         if (!n)
                 return kind_nomem(err);
         msg->mount[msg->n_mount++] = n;
@@ -214,7 +214,7 @@ static bool sane_path(const ProtobufCBinaryData *p)
 
 static bool sane_node(struct restore *rs, const Gantry__Mounts *m, size_t i)
 {
-        const Gantry__MountNode *n = m->mount[i];
+        const Gantry__Mounts__Node *n = m->mount[i];
         const struct kind *k = kind_find((uint16_t)n->kind);
         const struct record *rec = restore_record(rs, n->id);
         bool parent = n->parent == 0 && i == 0, source = n->source == 0;
@@ -250,7 +250,7 @@ static struct tape *init_tape(struct restore *rs)
 }
 
 /* The target as a path from the new root, where the stub stands. */
-static uint32_t tape_target(struct tape *t, const Gantry__MountNode *n)
+static uint32_t tape_target(struct tape *t, const Gantry__Mounts__Node *n)
 {
         char path[PATH_MAX + 2];
 
@@ -269,7 +269,7 @@ static bool is_external(const struct record *rec)
         return name && name[0];
 }
 
-static void set_attr(struct tape *t, const Gantry__MountNode *n)
+static void set_attr(struct tape *t, const Gantry__Mounts__Node *n)
 {
         struct mount_attr a = { .attr_set = n->attr, .attr_clr = n->attr & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0 };
         uint32_t at = tape_data(t, &a, sizeof(a));
@@ -277,7 +277,7 @@ static void set_attr(struct tape *t, const Gantry__MountNode *n)
         TAPE(t, SYS_mount_setattr, A_FD(n->id), A_DATA(tape_str(t, "")), A_IMM(AT_EMPTY_PATH), A_DATA(at), A_IMM(sizeof(a)));
 }
 
-static void attach(struct restore *rs, const Gantry__MountNode *n, bool root)
+static void attach(struct restore *rs, const Gantry__Mounts__Node *n, bool root)
 {
         struct tape *t = init_tape(rs);
 
@@ -300,7 +300,7 @@ static void finish(struct restore *rs, const Gantry__Mounts *m)
         TAPE(t, SYS_umount2, A_DATA(dot), A_IMM(MNT_DETACH));
         TAPE(t, SYS_chdir, A_DATA(tape_str(t, "/")));
         for (size_t i = 0; i < m->n_mount; i++) {
-                const Gantry__MountNode *n = m->mount[i];
+                const Gantry__Mounts__Node *n = m->mount[i];
                 struct mount_attr a = { .propagation = n->propagation == 1   ? MS_SHARED
                                                        : n->propagation == 2 ? MS_UNBINDABLE
                                                                              : MS_PRIVATE };
@@ -311,10 +311,10 @@ static void finish(struct restore *rs, const Gantry__Mounts *m)
 }
 
 /* A clone of the source's part, by its path from the new root. */
-static int plan_clone(struct restore *rs, const Gantry__Mounts *m, const Gantry__MountNode *n, struct err *err)
+static int plan_clone(struct restore *rs, const Gantry__Mounts *m, const Gantry__Mounts__Node *n, struct err *err)
 {
         struct tape *t = init_tape(rs);
-        const Gantry__MountNode *s = NULL;
+        const Gantry__Mounts__Node *s = NULL;
         char path[2 * PATH_MAX];
 
         for (size_t i = 0; i < m->n_mount && !s; i++)
@@ -346,7 +346,7 @@ static int hand_console(struct restore *rs, struct err *err)
                       : rs->s.outside->console(rs->s.ctx, fd, err);
 }
 
-static int plan_node(struct restore *rs, const Gantry__MountNode *n, struct err *err)
+static int plan_node(struct restore *rs, const Gantry__Mounts__Node *n, struct err *err)
 {
         return kind_find((uint16_t)n->kind)->plan[PH_MOUNTS](rs, restore_record(rs, n->id), err);
 }

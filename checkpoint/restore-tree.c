@@ -63,7 +63,7 @@ struct tracee *restore_tracee(void *ctx, struct actor who)
 
 /* ---- CHECK ---- */
 
-static int read_task(struct restore *rs, const Gantry__TreeTask *m, size_t i, struct err *err)
+static int read_task(struct restore *rs, const Gantry__Tree__Task *m, size_t i, struct err *err)
 {
         struct restore_task *t = &rs->task[i];
 

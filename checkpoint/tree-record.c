@@ -9,7 +9,7 @@
 #include "checkpoint/dump-int.h"
 #include "proto/tree.pb-c.h"
 
-static int add_spans(struct dump *d, uint64_t mm, Gantry__TreeMm *m)
+static int add_spans(struct dump *d, uint64_t mm, Gantry__Tree__Mm *m)
 {
         size_t cap = 0;
 
@@ -34,9 +34,9 @@ static int add_spans(struct dump *d, uint64_t mm, Gantry__TreeMm *m)
         return 0;
 }
 
-static Gantry__TreeTask *task_message(const struct dump_task *t)
+static Gantry__Tree__Task *task_message(const struct dump_task *t)
 {
-        Gantry__TreeTask *m = KIND_NEW(Gantry__TreeTask, gantry__tree_task__init);
+        Gantry__Tree__Task *m = KIND_NEW(Gantry__Tree__Task, gantry__tree__task__init);
 
         if (!m)
                 return NULL;
@@ -57,7 +57,7 @@ static Gantry__TreeTask *task_message(const struct dump_task *t)
         if (!m->thread)
                 return m;
         for (size_t k = 0; k < t->n_thread; k++) {
-                Gantry__TreeThread *th = KIND_NEW(Gantry__TreeThread, gantry__tree_thread__init);
+                Gantry__Tree__Thread *th = KIND_NEW(Gantry__Tree__Thread, gantry__tree__thread__init);
                 if (!th)
                         return m;
                 th->id = t->thread[k].id;
@@ -79,11 +79,11 @@ int tree_record(struct dump *d, struct record *ret, struct err *err)
         if (!m->task || !m->mm)
                 return kind_nomem(err);
         for (size_t i = 0; i < d->n_task; i++) {
-                Gantry__TreeTask *t = task_message(&d->task[i]);
+                Gantry__Tree__Task *t = task_message(&d->task[i]);
                 if (!t)
                         return kind_nomem(err);
                 m->task[m->n_task++] = t;
-                Gantry__TreeMm *mm = KIND_NEW(Gantry__TreeMm, gantry__tree_mm__init);
+                Gantry__Tree__Mm *mm = KIND_NEW(Gantry__Tree__Mm, gantry__tree__mm__init);
                 if (!mm)
                         return kind_nomem(err);
                 mm->id = d->task[i].mm;

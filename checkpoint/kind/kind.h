@@ -126,6 +126,8 @@ struct kind {
         const char *const *status_keys;                               /* /proc/PID/status keys that this kind answers for; NULL-ended */
         int (*claim)(const struct facts *f);                          /* pure: 1 mine, 0 not; NULL: every object of the class */
         int (*refuse)(const struct facts *f, struct err *err);        /* pure: 0, or <0 with who, why, what to do (EX_UNSUPPORTED) */
+        int (*settle)(struct dump *d, const struct obj *o, int fd, struct err *err);    /* before the network is blocked: 1 asks to be
+                                                                                           called again shortly; undone by cure */
         int (*quiesce)(struct dump *d, const struct obj *o, int fd, struct err *err);   /* undone by cure */
         int (*ask)(struct dump *d, const struct obj *o, struct tape *t);                /* what only the target knows */
         int (*take)(struct dump *d, const struct obj *o, int fd, const struct tape *t,

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * TCP sockets, both ways (tcp.h), by TCP_REPAIR on our own duplicate: the target is needed only for socket(), and for bind() and
+ * listen() of listeners, which record who called them.
+ *
+ * The order was measured (docs/ARCHITECTURE.md, "TCP"):
+ *
+ *   dump     settle: pace, wait until nothing is in flight · the port closes · quiesce: REPAIR 1 · take
+ *   restore  REPAIR 1 · buffers · sequence numbers less the queues · bind · connect · options · receive queue · sent part of the
+ *            send queue · NO_QUEUE · window with snd_wnd 0
+ *   park     TCP_TIMESTAMP as late as possible, once · REPAIR −1 (off, without a probe) · the unsent tail, which a zero window
+ *            holds back · cork
+ *   GO       REPAIR 0 on each socket, by whoever plays it: a window probe, whose answer opens the window
+ *
+ * A tail that is pushed in repair would count as sent, and wait for a retransmission. SO_REUSEADDR after bind: before it,
+ * bind fails in repair. Pacing is moderate, because the time that the kernel owes a paced packet outlives the option.
+ *
+ * Refused by name: closing states, connections that nobody has accepted yet, filters, a bound device, out-of-band data.
+ */
+#include "checkpoint/kind/tcp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "checkpoint/kind/tcp-option.h"
+
+#define PACE 1000000ul          /* bytes a second while settling */
+#define CHUNK 32768u
+enum { REPAIR_OFF = 0, REPAIR_ON = 1, REPAIR_OFF_NO_WP = -1 };
+enum { OPT_MSS = 2, OPT_WINDOW = 3, OPT_SACK = 4, OPT_TIMESTAMP = 8 };
+enum { STATE_ESTABLISHED = 1, STATE_CLOSE = 7, STATE_LISTEN = 10 };
+
+static int failed(struct err *err, const char *what)
+{
+        return err_sys(err, EX_FAIL, errno, what, "TCP");
+}
+
+static int get_u32(int fd, int level, int name, uint32_t *ret)
+{
+        socklen_t len = sizeof(*ret);
+
+        return getsockopt(fd, level, name, ret, &len);
+}
+
+static int set_int(int fd, int level, int name, int value)
+{
+        return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+int tcp_refuse(const struct kind *k, const struct facts *f, struct err *err)
+{
+        static const char *const names[] = { "?", "established", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "closed",
+                                             "CLOSE-WAIT", "LAST-ACK", "listening", "closing" };
+        uint8_t s = f->file.tcp_state;
+        char what[80];
+
+        if (s == STATE_ESTABLISHED || s == STATE_CLOSE || s == STATE_LISTEN)
+                return 0;
+        snprintf(what, sizeof(what), "a TCP connection in state %s", names[s < ELEMENTSOF(names) ? s : 0]);
+        return kind_refuse(k, f, err, what, "Wait until the connection has closed, or end the program");
+}
+
+/* ---- dump ---- */
+
+static bool in_flight(int fd)
+{
+        int outq = 0, nsd = 0;
+
+        return ioctl(fd, SIOCOUTQ, &outq) == 0 && ioctl(fd, SIOCOUTQNSD, &nsd) == 0 && outq > nsd;
+}
+
+/* 1: something is in flight; to be asked again. */
+int tcp_settle(struct dump *d, const struct obj *o, int fd, struct err *err)
+{
+        unsigned long rate = PACE, *old = *dump_slot(d, o);
+        socklen_t len = sizeof(rate);
+
+        if (o->facts.file.tcp_state != STATE_ESTABLISHED)
+                return 0;
+        if (!old) {
+                old = calloc(1, sizeof(*old));
+                if (!old)
+                        return kind_nomem(err);
+                *dump_slot(d, o) = old;
+                if (getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, old, &len) < 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)) < 0)
+                        return failed(err, "cannot pace a connection");
+        }
+        return in_flight(fd);
+}
+
+int tcp_quiesce(struct dump *d, const struct obj *o, int fd, struct err *err)
+{
+        (void)d;
+        if (o->facts.file.tcp_state != STATE_ESTABLISHED)
+                return 0;
+        return set_int(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_ON) < 0 ? failed(err, "cannot put a connection into repair") : 0;
+}
+
+int tcp_cure(struct dump *d, const struct obj *o, int fd, struct err *err)
+{
+        unsigned long *old = *dump_slot(d, o);
+        uint32_t repair = 0;
+
+        if (o->facts.file.tcp_state != STATE_ESTABLISHED)
+                return 0;
+        if (get_u32(fd, IPPROTO_TCP, TCP_REPAIR, &repair) == 0 && repair && set_int(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF) < 0)
+                return failed(err, "cannot take a connection out of repair");
+        if (old && setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, old, sizeof(*old)) < 0)
+                return failed(err, "cannot unpace a connection");
+        return 0;
+}
+
+static int peek(int fd, int queue, uint8_t *buf, uint32_t len, struct err *err)
+{
+        if (set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue) < 0)
+                return failed(err, "cannot choose a queue");
+        if (len == 0)
+                return 0;
+        ssize_t n = recv(fd, buf, len, MSG_PEEK | MSG_DONTWAIT);
+        if (n < 0)
+                return failed(err, "cannot look into a queue");
+        return (uint32_t)n == len ? 0 : err_set(err, EX_FAIL, "cannot look into a queue", "it is shorter than it says", "TCP");
+}
+
+static int take_queues(struct dump *d, const struct obj *o, int fd, struct tcp_conn *c, struct err *err)
+{
+        size_t total = (size_t)c->inq + c->outq;
+        uint8_t *buf = malloc(total ? total : 1);
+
+        if (!buf)
+                return kind_nomem(err);
+        int r = peek(fd, TCP_RECV_QUEUE, buf, c->inq, err);
+        if (r >= 0)
+                r = peek(fd, TCP_SEND_QUEUE, buf + c->inq, c->outq, err);
+        if (r >= 0 && total > TCP_QUEUE_INLINE)
+                r = dump_bytes(d, o->id, 0, buf, total, err);
+        if (r >= 0 && total && total <= TCP_QUEUE_INLINE)
+                c->queue = TAKE_PTR(buf);
+        free(buf);
+        return r;
+}
+
+static int take_numbers(int fd, struct tcp_conn *c, struct err *err)
+{
+        int inq = 0, outq = 0, nsd = 0;
+        struct tcp_info info = {};
+        struct tcp_repair_window w = {};
+        socklen_t len = sizeof(info), wlen = sizeof(w);
+
+        if (ioctl(fd, SIOCINQ, &inq) < 0 || ioctl(fd, SIOCOUTQ, &outq) < 0 || ioctl(fd, SIOCOUTQNSD, &nsd) < 0)
+                return failed(err, "cannot measure the queues");
+        if (set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) < 0 || get_u32(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &c->snd_seq) < 0 ||
+            set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE) < 0 || get_u32(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &c->rcv_seq) < 0)
+                return failed(err, "cannot read the sequence numbers");
+        if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || getsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &w, &wlen) < 0 ||
+            get_u32(fd, IPPROTO_TCP, TCP_MAXSEG, &c->mss_clamp) < 0 || get_u32(fd, IPPROTO_TCP, TCP_TIMESTAMP, &c->timestamp) < 0)
+                return failed(err, "cannot read the connection's state");
+        c->inq = (uint32_t)inq;
+        c->outq = (uint32_t)outq;
+        c->unsent = (uint32_t)nsd;
+        c->options = info.tcpi_options & (TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE);
+        c->snd_wscale = info.tcpi_snd_wscale;
+        c->rcv_wscale = info.tcpi_rcv_wscale;
+        c->snd_wl1 = w.snd_wl1;
+        c->snd_wnd = w.snd_wnd;
+        c->max_window = w.max_window;
+        c->rcv_wnd = w.rcv_wnd;
+        c->rcv_wup = w.rcv_wup;
+        return 0;
+}
+
+static int take_conn(struct dump *d, const struct obj *o, int fd, struct tcp_conn *c, struct err *err)
+{
+        socklen_t len = sizeof(c->peer);
+
+        if (getpeername(fd, (struct sockaddr *)&c->peer, &len) < 0)
+                return failed(err, "cannot read the peer's address");
+        int r = take_numbers(fd, c, err);
+        if (r >= 0)
+                r = take_queues(d, o, fd, c, err);
+        if (r >= 0 && set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_NO_QUEUE) < 0)
+                r = failed(err, "cannot leave a queue");
+        return r;
+}
+
+static int take_local(int fd, int family, struct tcp *x, struct err *err)
+{
+        socklen_t len = sizeof(x->local);
+
+        if (getsockname(fd, (struct sockaddr *)&x->local, &len) < 0)
+                return failed(err, "cannot read the local address");
+        in_port_t port = family == AF_INET ? ((struct sockaddr_in *)&x->local)->sin_port : ((struct sockaddr_in6 *)&x->local)->sin6_port;
+        x->bound = port != 0;
+        return 0;
+}
+
+static int refuse_options(const struct kind *k, const struct obj *o, int fd, struct err *err)
+{
+        char dev[16] = "";
+        socklen_t len = sizeof(dev), none = 0;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, &len) == 0 && len && dev[0])
+                return kind_refuse(k, &o->facts, err, "a TCP socket bound to a device", "End the program that holds it");
+        if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &none) == 0 && none)
+                return kind_refuse(k, &o->facts, err, "a TCP socket with a packet filter", "End the program that holds it");
+        return 0;
+}
+
+int tcp_take(const struct kind *k, struct dump *d, const struct obj *o, int fd, const struct tape *t, struct tcp *ret, struct err *err)
+{
+        int family = o->facts.file.family;
+        struct tcp_info info = {};
+        socklen_t len = sizeof(info);
+
+        *ret = (struct tcp){ .state = o->facts.file.tcp_state };
+        int r = ofd_take(k, o, fd, t, &ret->ofd, err);
+        if (r >= 0)
+                r = refuse_options(k, o, fd, err);
+        if (r >= 0)
+                r = take_local(fd, family, ret, err);
+        if (r >= 0)
+                r = tcp_options_take(family, fd, ret, err);
+        if (r < 0)
+                return r;
+        if (get_u32(fd, SOL_SOCKET, SO_SNDBUF, &ret->sndbuf) < 0 || get_u32(fd, SOL_SOCKET, SO_RCVBUF, &ret->rcvbuf) < 0 ||
+            getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+                return failed(err, "cannot read a socket's buffers");
+        if (ret->state == STATE_LISTEN) {
+                ret->backlog = info.tcpi_sacked;
+                if (info.tcpi_unacked)
+                        return kind_refuse(k, &o->facts, err, "a connection that it has not accepted yet",
+                                           "Try again; the program is slow to accept");
+        }
+        if (ret->state != STATE_ESTABLISHED)
+                return 0;
+        return take_conn(d, o, fd, &ret->conn, err);
+}
+
+void tcp_done(struct tcp *x)
+{
+        free(x->conn.queue);
+        x->conn.queue = NULL;
+}
+
+/* ---- restore ---- */
+
+int tcp_check(const struct kind *k, const struct record *r, const struct tcp *x, int family, struct need *need, struct err *err)
+{
+        const struct tcp_conn *c = &x->conn;
+
+        if (!ofd_ok(&x->ofd))
+                return kind_bad(k, r, err, "flags or owner are not those of an open file");
+        if (x->state != STATE_ESTABLISHED && x->state != STATE_CLOSE && x->state != STATE_LISTEN)
+                return kind_bad(k, r, err, "its state cannot be restored");
+        if ((x->bound && x->local.ss_family != family) || (x->state != STATE_CLOSE && !x->bound))
+                return kind_bad(k, r, err, "its address is impossible");
+        if (!tcp_options_ok(x))
+                return kind_bad(k, r, err, "an option is not one that is kept");
+        if (x->sndbuf > TCP_QUEUE_MAX || x->rcvbuf > TCP_QUEUE_MAX || x->backlog > INT32_MAX)
+                return kind_bad(k, r, err, "a buffer is too large");
+        need->fds++;
+        if (x->state != STATE_ESTABLISHED)
+                return 0;
+        if (c->peer.ss_family != family || c->inq > TCP_QUEUE_MAX || c->outq > TCP_QUEUE_MAX || c->unsent > c->outq)
+                return kind_bad(k, r, err, "its queues are impossible");
+        if (c->snd_wscale > 14 || c->rcv_wscale > 14 || c->mss_clamp < 48 || c->mss_clamp > 65535 || c->max_window < c->snd_wnd)
+                return kind_bad(k, r, err, "its windows are impossible");
+        need->bytes += (uint64_t)c->inq + c->outq;
+        return 0;
+}
+
+static socklen_t address_len(const struct sockaddr_storage *a)
+{
+        return a->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+static void tape_setopt(struct tape *t, struct arg fd, int level, int name, const void *value, uint32_t len)
+{
+        TAPE(t, SYS_setsockopt, fd, A_IMM(level), A_IMM(name), A_DATA(tape_data(t, value, len)), A_IMM(len));
+}
+
+static void tape_setint(struct tape *t, struct arg fd, int level, int name, int value)
+{
+        tape_setopt(t, fd, level, name, &value, sizeof(value));
+}
+
+static uint32_t tape_address(struct tape *t, const struct sockaddr_storage *a)
+{
+        return tape_data(t, a, address_len(a));
+}
+
+/* socket() in the owner: network namespace, credentials, label and cgroup stick to it there. A listener is made whole, in the
+ * next phase, by the same task. */
+void tcp_plan_make(struct restore *rs, uint64_t id, int family, const struct tcp *x)
+{
+        struct tape *t = restore_tape(rs, restore_owner(rs, id));
+        int type = SOCK_STREAM | SOCK_CLOEXEC | (x->ofd.flags & O_NONBLOCK ? SOCK_NONBLOCK : 0);
+
+        tape_label(t, "make a TCP socket (%" PRIu64 ")", id);
+        tape_keep_fd(t, TAPE(t, SYS_socket, A_IMM(family), A_IMM(type), A_IMM(IPPROTO_TCP)), id);
+}
+
+static void plan_listen(struct restore *rs, uint64_t id, const struct tcp *x)
+{
+        struct tape *t = restore_tape(rs, restore_owner(rs, id));
+
+        tape_label(t, "bind a TCP socket (%" PRIu64 ")", id);
+        tcp_options_plan(t, A_FD(id), x, false);
+        if (x->bound)
+                TAPE(t, SYS_bind, A_FD(id), A_DATA(tape_address(t, &x->local)), A_IMM(address_len(&x->local)));
+        if (x->state == STATE_LISTEN)
+                TAPE(t, SYS_listen, A_FD(id), A_IMM(x->backlog));
+        tcp_options_plan(t, A_FD(id), x, true);
+}
+
+/* The kernel doubles what it is given. */
+static void plan_buffers(struct tape *t, uint64_t id, const struct tcp *x)
+{
+        uint32_t snd = x->sndbuf, rcv = x->rcvbuf;
+
+        if (snd < 2 * x->conn.outq + 65536)
+                snd = 2 * x->conn.outq + 65536;
+        if (rcv < 2 * x->conn.inq + 65536)
+                rcv = 2 * x->conn.inq + 65536;
+        tape_setint(t, A_FD(id), SOL_SOCKET, SO_SNDBUFFORCE, (int)(snd / 2));
+        tape_setint(t, A_FD(id), SOL_SOCKET, SO_RCVBUFFORCE, (int)(rcv / 2));
+}
+
+static void plan_seqs(struct tape *t, uint64_t id, const struct tcp_conn *c)
+{
+        uint32_t snd = c->snd_seq - c->outq, rcv = c->rcv_seq - c->inq;
+
+        tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
+        tape_setopt(t, A_FD(id), IPPROTO_TCP, TCP_QUEUE_SEQ, &snd, sizeof(snd));
+        tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE);
+        tape_setopt(t, A_FD(id), IPPROTO_TCP, TCP_QUEUE_SEQ, &rcv, sizeof(rcv));
+}
+
+static void plan_negotiated(struct tape *t, uint64_t id, const struct tcp_conn *c)
+{
+        struct tcp_repair_opt opt[4] = { { OPT_MSS, c->mss_clamp } };
+        uint32_t n = 1;
+
+        if (c->options & TCPI_OPT_WSCALE)
+                opt[n++] = (struct tcp_repair_opt){ OPT_WINDOW, c->snd_wscale | c->rcv_wscale << 16 };
+        if (c->options & TCPI_OPT_SACK)
+                opt[n++] = (struct tcp_repair_opt){ OPT_SACK, 0 };
+        if (c->options & TCPI_OPT_TIMESTAMPS)
+                opt[n++] = (struct tcp_repair_opt){ OPT_TIMESTAMP, 0 };
+        tape_setopt(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_OPTIONS, opt, n * (uint32_t)sizeof(opt[0]));
+}
+
+static void tape_send(struct tape *t, uint64_t id, const uint8_t *p, uint32_t len, int flags)
+{
+        for (uint32_t at = 0; at < len; at += CHUNK) {
+                uint32_t n = len - at < CHUNK ? len - at : CHUNK;
+                uint32_t e = TAPE(t, SYS_sendto, A_FD(id), A_DATA(tape_data(t, p + at, n)), A_IMM(n), A_IMM(flags), A_IMM(0), A_IMM(0));
+                tape_expect(t, e, n);
+        }
+}
+
+/* inq bytes, then outq bytes; caller frees. */
+static int queue_bytes(struct restore *rs, uint64_t id, const struct tcp_conn *c, uint8_t **ret, struct err *err)
+{
+        size_t total = (size_t)c->inq + c->outq;
+
+        *ret = malloc(total ? total : 1);
+        if (!*ret)
+                return kind_nomem(err);
+        if (total <= TCP_QUEUE_INLINE) {
+                if (total)
+                        memcpy(*ret, c->queue, total);
+                return 0;
+        }
+        return restore_bytes(rs, id, 0, *ret, total, err);
+}
+
+static int plan_connection(struct restore *rs, uint64_t id, const struct tcp *x, struct err *err)
+{
+        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_SELF, 0 });
+        const struct tcp_conn *c = &x->conn;
+        _cleanup_free_ uint8_t *q = NULL;
+        int r = queue_bytes(rs, id, c, &q, err);
+
+        if (r < 0)
+                return r;
+        tape_label(t, "restore a TCP connection (%" PRIu64 ")", id);
+        tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR, REPAIR_ON);
+        plan_buffers(t, id, x);
+        plan_seqs(t, id, c);
+        TAPE(t, SYS_bind, A_FD(id), A_DATA(tape_address(t, &x->local)), A_IMM(address_len(&x->local)));
+        TAPE(t, SYS_connect, A_FD(id), A_DATA(tape_address(t, &c->peer)), A_IMM(address_len(&c->peer)));
+        plan_negotiated(t, id, c);
+        tcp_options_plan(t, A_FD(id), x, false);
+        tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE);
+        tape_send(t, id, q, c->inq, 0);
+        tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
+        tape_send(t, id, q + c->inq, c->outq - c->unsent, 0);
+        tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
+        struct tcp_repair_window w = { c->snd_wl1, 0, c->max_window, c->rcv_wnd, c->rcv_wup };
+        tape_setopt(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_WINDOW, &w, sizeof(w));
+        return 0;
+}
+
+int tcp_plan_bind(struct restore *rs, uint64_t id, const struct tcp *x, struct err *err)
+{
+        if (x->state == STATE_ESTABLISHED)
+                return plan_connection(rs, id, x, err);
+        plan_listen(rs, id, x);
+        return 0;
+}
+
+int tcp_plan_park(struct restore *rs, uint64_t id, const struct tcp *x, struct err *err)
+{
+        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_SELF, 0 });
+        const struct tcp_conn *c = &x->conn;
+        _cleanup_free_ uint8_t *q = NULL;
+
+        if (x->state != STATE_ESTABLISHED)
+                return 0;
+        int r = queue_bytes(rs, id, c, &q, err);
+        if (r < 0)
+                return r;
+        tape_label(t, "queue the tail of a TCP connection (%" PRIu64 ")", id);
+        if (c->options & TCPI_OPT_TIMESTAMPS)
+                tape_setopt(t, A_FD(id), IPPROTO_TCP, TCP_TIMESTAMP, &c->timestamp, sizeof(c->timestamp));
+        tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF_NO_WP);
+        tape_send(t, id, q + c->inq + (c->outq - c->unsent), c->unsent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        tcp_options_plan(t, A_FD(id), x, true);
+        return 0;
+}
