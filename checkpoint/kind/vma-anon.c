@@ -82,6 +82,20 @@ static int plan_memory(struct restore *rs, const struct record *r, struct err *e
         return 0;
 }
 
+static int plan_attr(struct restore *rs, const struct record *r, struct err *err)
+{
+        const Gantry__VmaAnon *m = (const Gantry__VmaAnon *)r->msg;
+        struct vma_area a = VMA_OF(m);
+
+        (void)err;
+        if (!vma_protects(&a))
+                return 0;
+        struct tape *t = vma_tape(rs, m->mm);
+        tape_label(t, "protect what is filled (vma-anon %llu)", (unsigned long long)r->id);
+        vma_protect(t, &a);
+        return 0;
+}
+
 static int plan_lock(struct restore *rs, const struct record *r, struct err *err)
 {
         const Gantry__VmaAnon *m = (const Gantry__VmaAnon *)r->msg;
@@ -103,5 +117,5 @@ const struct kind kind_vma_anon = {
         .refuse = refuse,
         .take = take,
         .check = check,
-        .plan = {[PH_MEMORY] = plan_memory, [PH_LABEL] = plan_lock},
+        .plan = {[PH_MEMORY] = plan_memory, [PH_ATTR] = plan_attr, [PH_LABEL] = plan_lock},
 };

@@ -101,6 +101,20 @@ static int plan_memory(struct restore *rs, const struct record *r, struct err *e
         return 0;
 }
 
+static int plan_attr(struct restore *rs, const struct record *r, struct err *err)
+{
+        const Gantry__VmaFile *m = (const Gantry__VmaFile *)r->msg;
+        struct vma_area a = VMA_OF(m);
+
+        (void)err;
+        if (!vma_protects(&a))
+                return 0;
+        struct tape *t = vma_tape(rs, m->mm);
+        tape_label(t, "protect what is filled (vma-file %llu)", (unsigned long long)r->id);
+        vma_protect(t, &a);
+        return 0;
+}
+
 static int plan_lock(struct restore *rs, const struct record *r, struct err *err)
 {
         const Gantry__VmaFile *m = (const Gantry__VmaFile *)r->msg;
@@ -122,5 +136,5 @@ const struct kind kind_vma_file = {
         .refuse = refuse,
         .take = take,
         .check = check,
-        .plan = {[PH_MEMORY] = plan_memory, [PH_LABEL] = plan_lock},
+        .plan = {[PH_MEMORY] = plan_memory, [PH_ATTR] = plan_attr, [PH_LABEL] = plan_lock},
 };

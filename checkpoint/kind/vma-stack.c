@@ -62,6 +62,20 @@ static int plan_memory(struct restore *rs, const struct record *r, struct err *e
         return 0;
 }
 
+static int plan_attr(struct restore *rs, const struct record *r, struct err *err)
+{
+        const Gantry__VmaStack *m = (const Gantry__VmaStack *)r->msg;
+        struct vma_area a = VMA_OF(m);
+
+        (void)err;
+        if (!vma_protects(&a))
+                return 0;
+        struct tape *t = vma_tape(rs, m->mm);
+        tape_label(t, "protect what is filled (vma-stack %llu)", (unsigned long long)r->id);
+        vma_protect(t, &a);
+        return 0;
+}
+
 static int plan_lock(struct restore *rs, const struct record *r, struct err *err)
 {
         const Gantry__VmaStack *m = (const Gantry__VmaStack *)r->msg;
@@ -83,5 +97,5 @@ const struct kind kind_vma_stack = {
         .refuse = refuse,
         .take = take,
         .check = check,
-        .plan = {[PH_MEMORY] = plan_memory, [PH_LABEL] = plan_lock},
+        .plan = {[PH_MEMORY] = plan_memory, [PH_ATTR] = plan_attr, [PH_LABEL] = plan_lock},
 };

@@ -5,7 +5,7 @@
  * Every letter pair that fs/proc/task_mmu.c of 6.1 to 6.18 can print is in one table: restored by a call, implied by the
  * others, or refused by name; a pair that the table does not know is refused as well. Facts it rests on: MAP_NORESERVE
  * only where `nr` was set, or the mapping loses `ac`; a private mapping that counts (`ac`) without being writable is made
- * writable first and protected afterwards, as the program once did; MAP_GROWSDOWN mappings end where smaps says, the
+ * writable, filled, and protected in PH_ATTR, as the program once did; MAP_GROWSDOWN mappings end where smaps says, the
  * gap below is the kernel's own; MAP_DROPPABLE (6.11) brings dc-like advice of its own (wf, dd, nr).
  *
  * Not here: the content, which the session fills in, and user faults, which have a kind of their own.
@@ -150,12 +150,18 @@ static void advise(struct tape *t, const struct vma_area *a)
         }
 }
 
+/* Was writable once and counts since: it must be written into before its protection is lowered, or the kernel stops
+ * counting an anonymous mapping (6.2 and later, where no page of it exists). */
+bool vma_protects(const struct vma_area *a)
+{
+        return (a->flags & VMA_ACCOUNT) && !(a->prot & PROT_WRITE);
+}
+
 void vma_map(struct tape *t, const struct vma_area *a, unsigned map, struct arg fd, uint64_t offset)
 {
         uint64_t len = a->end - a->start;
         bool private = (map & MAP_TYPE) == MAP_PRIVATE;
-        bool protect = private && (a->flags & VMA_ACCOUNT) && !(a->prot & PROT_WRITE);
-        uint32_t prot = protect ? PROT_READ | PROT_WRITE : a->prot;
+        uint32_t prot = private && vma_protects(a) ? PROT_READ | PROT_WRITE : a->prot;
 
         map |= MAP_FIXED_NOREPLACE;
         if (a->flags & VMA_NORESERVE)
@@ -166,9 +172,12 @@ void vma_map(struct tape *t, const struct vma_area *a, unsigned map, struct arg 
                 map = (map & ~(unsigned)MAP_TYPE) | MAP_DROPPABLE;
         uint32_t e = TAPE(t, __NR_mmap, A_IMM(a->start), A_IMM(len), A_IMM(prot), A_IMM(map), fd, A_IMM(offset));
         tape_expect(t, e, (int64_t)a->start);
-        if (protect)
-                TAPE(t, __NR_mprotect, A_IMM(a->start), A_IMM(len), A_IMM(a->prot));
         advise(t, a);
+}
+
+void vma_protect(struct tape *t, const struct vma_area *a)
+{
+        TAPE(t, __NR_mprotect, A_IMM(a->start), A_IMM(a->end - a->start), A_IMM(a->prot));
 }
 
 void vma_lock(struct tape *t, const struct vma_area *a)

@@ -47,8 +47,11 @@ int vma_refuse(const struct kind *k, const struct facts *f, struct err *err);
 /* Hostile input: alignment, order, the user's half of the address space, unknown bits. */
 int vma_check(const struct kind *k, const struct record *r, const struct vma_area *a, struct err *err);
 
-/* mmap() at its place (MAP_FIXED_NOREPLACE) with `map` (MAP_PRIVATE …), then protection and advice. `fd` A_IMM(-1) for none. */
+/* mmap() at its place (MAP_FIXED_NOREPLACE) with `map` (MAP_PRIVATE …), then advice. One of vma_protects() stays writable until
+ * vma_protect() in PH_ATTR, when its pages are there. `fd` A_IMM(-1) for none. */
 void vma_map(struct tape *t, const struct vma_area *a, unsigned map, struct arg fd, uint64_t offset);
+bool vma_protects(const struct vma_area *a);
+void vma_protect(struct tape *t, const struct vma_area *a);
 /* mlock, after pages are filled and RLIMIT_MEMLOCK is set; nothing if it is not locked. */
 void vma_lock(struct tape *t, const struct vma_area *a);
 /* The tape of this phase of the task that makes this mm's mappings. */
