@@ -9,7 +9,7 @@
  *
  * The console goes to RUN_DIR/NAME/console.log, at most two files of 256 KiB. When init is gone the monitor takes the
  * container's lock, and if the run state still names that init, notes the status and cleans up; a stop that was quicker
- * has done it already.
+ * has done it already. Its own lock it lets go before: a command that holds the container may be about to start it.
  */
 #include "engine/monitor.h"
 
@@ -190,18 +190,25 @@ static int clean_up(struct monitor *m, const struct run_state *was, int status, 
         struct run_state now;
         int r;
 
-        /* Whoever holds the lock may hold it for long (a stop, a migration); when it is ours, things may have changed. */
-        while ((r = ct_open_as(m->node, m->name, false, CT_LOCK_EXCLUSIVE, &ct, err)) == -EX_LOCKED)
-                (void)nanosleep(&nap, NULL);
-        if (r < 0)
-                return r == -EX_UNKNOWN ? 0 : r;
-        r = state_get(ct, &now, err);
-        if (r == 0 && now.pid == was->pid && now.start == was->start) {
-                note_status(ct, status);
-                r = ct_cleanup(ct, err);
+        /* Whoever holds the lock (a stop, a migration) may do this work for us, and even start the container again. */
+        for (;; (void)nanosleep(&nap, NULL)) {
+                r = ct_open_as(m->node, m->name, false, CT_LOCK_EXCLUSIVE, &ct, err);
+                bool locked = r == -EX_LOCKED;
+                if (locked)
+                        r = ct_open_as(m->node, m->name, false, CT_LOCK_NONE, &ct, err);
+                if (r < 0)
+                        return r == -EX_UNKNOWN ? 0 : r;
+                r = state_get(ct, &now, err);
+                bool mine = r == 0 && now.pid == was->pid && now.start == was->start;
+                if (mine && !locked) {
+                        note_status(ct, status);
+                        r = ct_cleanup(ct, err);
+                }
+                ct_close(ct);
+                ct = NULL;
+                if (r < 0 || !mine || !locked)
+                        return r < 0 ? r : 0;
         }
-        ct_close(ct);
-        return r < 0 ? r : 0;
 }
 
 int monitor_run(struct node *n, const char *name, const struct monitor_fds *fds, struct err *err)
@@ -235,5 +242,6 @@ int monitor_run(struct node *n, const char *name, const struct monitor_fds *fds,
                 (void)drain(&m, console);
         fd_close(m.log);
         console = fd_close(console);
+        lock = fd_close(lock); /* whoever has the container's lock may start the next one */
         return clean_up(&m, &was, status, err);
 }
