@@ -25,6 +25,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/str.h"
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
 
@@ -134,6 +135,27 @@ static int add_mount(struct dump *d, struct dump_mntns *ns, size_t i, struct err
         return 0;
 }
 
+/* We see the root of a cgroup2 mount from the node's own cgroup root; the container sees it from its payload's. */
+static int cgroup_roots(struct dump *d, struct dump_mntns *ns, struct err *err)
+{
+        char name[40], path[PATH_MAX];
+
+        if (d->s.cgroup_fd < 0)
+                return 0;
+        snprintf(name, sizeof(name), "fd/%d", d->s.cgroup_fd);
+        _cleanup_close_ int self = path_open(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY, 0, err);
+        int r = self < 0 ? self : proc_readlink(self, name, path, sizeof(path), err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ns->n; i++) {
+                char *root = ns->m[i].root;
+                size_t n = strlen(root), len = strlen(path);
+                if (str_eq(ns->m[i].type, "cgroup2") && n > 1 && len > n && str_eq(path + len - n, root))
+                        root[1] = '\0';
+        }
+        return 0;
+}
+
 int dump_walk_mounts(struct dump *d, struct err *err)
 {
         struct dump_ns *n = NULL;
@@ -148,6 +170,9 @@ int dump_walk_mounts(struct dump *d, struct err *err)
         *m = (struct dump_mntns){ .ns = n->id, .external = n->external, .rootfd = -1 };
         d->n_mntns = 1;
         int r = mountinfo_read(d->task[0].procfd, &m->m, &m->n, err);
+        if (r < 0)
+                return r;
+        r = cgroup_roots(d, m, err);
         if (r < 0)
                 return r;
         m->rootfd = path_open(d->task[0].procfd, "root", O_PATH | O_DIRECTORY, 0, err);
