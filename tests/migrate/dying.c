@@ -36,8 +36,9 @@ static bool is_due(const char *when, const char *path, const void *data, size_t 
         int got = fscanf(f, "%15s %15s %31s", want_when, want_file, want_word);
         fclose(f);
         const char *file = strcmp(path, "journal") == 0 ? "journal" : "ledger";
-        return got == 3 && strcmp(when, want_when) == 0 && strcmp(file, want_file) == 0 &&
-               memmem(data, n, want_word, strlen(want_word));
+        char text[512];
+        snprintf(text, sizeof(text), "%.*s", (int)n, (const char *)data);
+        return got == 3 && strcmp(when, want_when) == 0 && strcmp(file, want_file) == 0 && strcasestr(text, want_word);
 }
 
 int __wrap_path_replace(int dirfd, const char *path, const void *data, size_t n, mode_t mode, struct err *err)

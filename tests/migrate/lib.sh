@@ -143,5 +143,10 @@ runs_only_on() {
         [ "$(state "$1")" = running ] && [ "$(state $other)" != running ] && [ "$(state $other)" != frozen ]
 }
 
-# census NODE: what a node holds, by a program that shares nothing with the engine; without what a client of ours is.
-census() { on "$1" "$ROOT/tests/suites/census" take | grep -v -E '^process (census|bash|sort|nsenter|env)$'; }
+# census NODE: what a node holds, by a program that shares nothing with the engine; without the census itself and without what
+# is not the node's (loop devices and cgroups are the machine's).
+census() {
+        on "$1" "$ROOT/tests/suites/census" take | grep -v -E '^process (census|bash|sort|nsenter|env)$' |
+                awk -v own="gantry-$PREFIX-$1" '$1 == "loop" && index($2, "/var/lib/gantry/") != 1 { next }
+                        $1 == "cgroup" && !index($0, own) { next } { print }'
+}
