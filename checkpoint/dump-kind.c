@@ -88,25 +88,37 @@ const struct obj *dump_obj(struct dump *d, uint64_t id)
         return x ? &x->o : NULL;
 }
 
+/* 1: it is this file; 0: not. */
+static int epoll_is(struct dump *d, const struct dump_obj *file, pid_t holder, const struct kcmp_epoll_slot *slot, struct err *err)
+{
+        int r = sys_kcmp(d->task[file->task].pid, holder, KCMP_EPOLL_TFD, (unsigned long)file->fd, (unsigned long)slot);
+
+        if (r < 0 && r != -ENOENT)
+                return err_sys(err, EX_FAIL, r, "cannot compare an epoll target", "target %u", slot->tfd);
+        return r == 0;
+}
+
 int dump_epoll_target(struct dump *d, const struct obj *epoll, uint32_t tfd, uint32_t index, uint64_t *ret, struct err *err)
 {
         struct dump_obj *x = dump_find(d, epoll->id);
         struct kcmp_epoll_slot slot = { .efd = (uint32_t)x->fd, .tfd = tfd, .toff = index };
-        pid_t holder = d->task[x->task].pid;
+        const struct dump_task *t = &d->task[x->task];
+        int r = 0;
 
-        for (size_t i = 0; i < d->n_obj; i++) {
-                struct dump_obj *y = d->obj[i];
-                if (y->o.cls != CLS_FILE)
+        /* Nearly always it is what the number still stands for. */
+        for (size_t i = 0; r == 0 && i < t->n_fds; i++) {
+                if (t->fds[i].fd != tfd)
                         continue;
-                int r = sys_kcmp(d->task[y->task].pid, holder, KCMP_EPOLL_TFD, (unsigned long)y->fd, (unsigned long)&slot);
-                if (r == 0) {
-                        *ret = y->o.id;
-                        return 0;
-                }
-                if (r < 0 && r != -ENOENT)
-                        return err_sys(err, EX_FAIL, r, "cannot compare an epoll target", "target %u", tfd);
+                *ret = t->fds[i].file;
+                r = epoll_is(d, dump_find(d, *ret), t->pid, &slot, err);
         }
-        return 1;
+        for (size_t i = 0; r == 0 && i < d->n_obj; i++) {
+                if (d->obj[i]->o.cls != CLS_FILE)
+                        continue;
+                *ret = d->obj[i]->o.id;
+                r = epoll_is(d, d->obj[i], t->pid, &slot, err);
+        }
+        return r < 0 ? r : r == 0;
 }
 
 int dump_fd_table(struct dump *d, const struct obj *files, struct fd_entry **ret, size_t *ret_n, struct err *err)
