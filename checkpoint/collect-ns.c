@@ -21,10 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/pidfd.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
@@ -329,28 +331,31 @@ static int inet_row(struct dump *d, const struct nlmsghdr *h, struct err *err)
         return 0;
 }
 
-static int diag_socket(struct dump *d, struct err *err)
+/* In the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
+static int diag_socket(int netns, struct err *err)
 {
-        int netns = -1;
-
-        for (size_t i = 0; i < d->n_ns; i++)
-                if (d->ns[i].type == NS_NET)
-                        netns = d->ns[i].external ? -1 : d->ns[i].fd;
         _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0, err);
         if (own < 0)
                 return own;
         int r = netns >= 0 ? sys_setns(netns, CLONE_NEWNET) : 0;
         if (r < 0)
                 return err_sys(err, EX_FAIL, r, "cannot enter the container's network namespace", "%s", "");
-        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-        int e = errno;
+        int fd = sys_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
         if (netns >= 0 && (r = sys_setns(own, CLONE_NEWNET)) < 0) {
                 fd_close(fd);
                 return err_sys(err, EX_FAIL, r, "cannot leave the container's network namespace", "%s", "");
         }
         if (fd < 0)
-                return err_sys(err, EX_KERNEL, e, "cannot open a sock_diag socket", "%s", "");
+                return err_sys(err, EX_KERNEL, fd, "cannot open a sock_diag socket", "%s", "");
         return fd;
+}
+
+static int netns_fd(const struct dump *d)
+{
+        for (size_t i = 0; i < d->n_ns; i++)
+                if (d->ns[i].type == NS_NET && !d->ns[i].external)
+                        return d->ns[i].fd;
+        return -1;
 }
 
 static bool net_external(const struct dump *d)
@@ -375,24 +380,38 @@ static int diag_tcp(struct dump *d, int fd, struct err *err)
         return 0;
 }
 
-/* Connections that no descriptor reaches are waited for: accept queues and closing sockets drain while the tasks of
- * the other end go on; ours stand still, so an accept queue does not. The caller has thawed or not started yet. */
+static bool same_ns(int a, int b)
+{
+        struct stat x, y;
+
+        return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino;
+}
+
 int dump_orphans(struct dump *d, uint64_t *ret, struct err *err)
 {
+        char path[48];
+        pid_t init;
+        int r = pidfd_pid(d->s.init_pidfd, &init, err);
+
         *ret = 0;
-        if (net_external(d))
-                return 0;
-        _cleanup_close_ int fd = diag_socket(d, err);
-        if (fd < 0)
-                return fd;
-        int r = diag_tcp(d, fd, err);
+        if (r < 0)
+                return r;
+        snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)init);
+        _cleanup_close_ int theirs = path_open(AT_FDCWD, path, O_RDONLY, 0, err);
+        _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0, err);
+        if (theirs < 0 || own < 0)
+                return theirs < 0 ? theirs : own;
+        if (same_ns(theirs, own))
+                return 0;   /* the node's own sockets are not ours to wait for */
+        _cleanup_close_ int fd = diag_socket(theirs, err);
+        r = fd < 0 ? fd : diag_tcp(d, fd, err);
         *ret = d->orphans;
         return r;
 }
 
 int dump_diag(struct dump *d, struct err *err)
 {
-        _cleanup_close_ int fd = diag_socket(d, err);
+        _cleanup_close_ int fd = diag_socket(netns_fd(d), err);
 
         if (fd < 0)
                 return fd;

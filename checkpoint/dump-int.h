@@ -90,6 +90,7 @@ struct dump {
 /* freeze.c: STOP and its undoing */
 int dump_stop(struct dump *d, unsigned ms, struct err *err);
 int dump_release(struct dump *d, struct err *err);               /* agents out, tracees detached */
+int dump_unstop(struct dump *d, struct err *err);                /* the whole of STOP undone */
 int guard_start(struct dump *d, struct err *err);
 int guard_socket(struct dump *d, int fd, struct err *err);        /* a socket that is about to go into repair */
 void guard_end(struct dump *d);
@@ -108,7 +109,7 @@ int dump_walk_ns(struct dump *d, struct err *err);
 int dump_walk_mounts(struct dump *d, struct err *err);
 int dump_walk_net(struct dump *d, struct err *err);
 int dump_diag(struct dump *d, struct err *err);
-int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);
+int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
 const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);
 
 /* tree.c, mounts.c: the planners' records */

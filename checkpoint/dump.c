@@ -20,6 +20,7 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cgroup.h"
@@ -60,6 +61,42 @@ static void stamp(const struct subject *s, const char *name)
                 timers_stop(s->timers);
 }
 
+#define DRAIN_NS UINT64_C(2000000000)
+
+static int refuse_orphans(uint64_t n, struct err *err)
+{
+        err_set(err, EX_UNSUPPORTED, "cannot checkpoint the container's network",
+                "TCP connections that no program holds (not accepted yet, or closed with data still to send) did not go away in 2 s",
+                "%llu", (unsigned long long)n);
+        return err_remedy(err, "try again; a program that does not accept, or a client that does not read, holds them");
+}
+
+/* Connections that no descriptor reaches cannot be dumped: they are waited for while the container runs, and looked for again
+ * once it stands still, because new ones come at any time. */
+static int stop_drained(struct dump *d, unsigned ms, struct err *err)
+{
+        uint64_t end = now_ns() + DRAIN_NS, orphans = 0;
+
+        for (;;) {
+                int r = dump_orphans(d, &orphans, err);
+                if (r >= 0 && orphans == 0) {
+                        stamp(&d->s, "freeze");
+                        r = dump_stop(d, ms, err);
+                        if (r >= 0)
+                                r = dump_orphans(d, &orphans, err);
+                        if (r >= 0 && orphans == 0)
+                                return 0;
+                        (void)dump_unstop(d, NULL);
+                }
+                if (r < 0)
+                        return r;
+                if (now_ns() >= end)
+                        return refuse_orphans(orphans, err);
+                struct timespec pause = { .tv_nsec = 10000000 };
+                nanosleep(&pause, NULL);
+        }
+}
+
 int session_freeze(const struct subject *s, unsigned ms, struct dump **ret, struct err *err)
 {
         struct dump *d = calloc(1, sizeof(*d));
@@ -71,9 +108,8 @@ int session_freeze(const struct subject *s, unsigned ms, struct dump **ret, stru
         int r = 0;
         if (s->cgroup_fd >= 0)
                 r = guard_start(d, err);
-        stamp(s, "freeze");
         if (r >= 0)
-                r = dump_stop(d, ms, err);
+                r = stop_drained(d, ms, err);
         if (r < 0) {
                 guard_end(d);
                 dump_free(d);

@@ -167,6 +167,8 @@ void guard_end(struct dump *d)
 
 /* ---- the tasks of the subject ---- */
 
+
+
 static int add_children(pid_t pid, pid_t **list, size_t *n, struct err *err);
 
 /* Without a cgroup the tree is init and its descendants (/proc/PID/task/TID/children). */
@@ -377,6 +379,24 @@ static int stop_once(struct dump *d, unsigned ms, struct err *err)
         return 0;
 }
 
+/* The tasks go on and are forgotten: a further dump_stop() finds them anew. */
+int dump_unstop(struct dump *d, struct err *err)
+{
+        int r = dump_release(d, err);
+
+        if (d->s.cgroup_fd >= 0)
+                (void)cgroup_thaw(d->s.cgroup_fd, NULL);
+        d->frozen = false;
+        d->state = DUMP_NEW;
+        for (size_t i = 0; i < d->n_task; i++) {
+                free(d->task[i].thread);
+                fd_close(d->task[i].pidfd);
+                fd_close(d->task[i].procfd);
+        }
+        d->n_task = 0;
+        return r;
+}
+
 int dump_stop(struct dump *d, unsigned ms, struct err *err)
 {
         uint64_t deadline = now_ns() + (uint64_t)ms * 1000000;
@@ -385,10 +405,7 @@ int dump_stop(struct dump *d, unsigned ms, struct err *err)
                 int r = stop_once(d, ms, err);
                 if (r == 0)
                         break;
-                (void)dump_release(d, NULL);
-                if (d->s.cgroup_fd >= 0)
-                        (void)cgroup_thaw(d->s.cgroup_fd, NULL);
-                d->frozen = false;
+                (void)dump_unstop(d, NULL);
                 if (r < 0)
                         return r;
                 if (now_ns() >= deadline)
