@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "migrate/msg.h"
+#include "migrate/wire.pb-c.h"
 
 #define CPU_MAX 256
 

@@ -22,6 +22,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "migrate/msg.h"
+#include "migrate/wire.pb-c.h"
 
 #define SPARE ((uint64_t)64 << 20)     /* of disk and memory, for everything that is not the container's */
 

@@ -25,6 +25,7 @@
 #include "base/sys.h"
 #include "migrate/check.h"
 #include "migrate/msg.h"
+#include "migrate/wire.pb-c.h"
 #include "ploop/ploop.h"
 
 int source_disk_open(struct source *s, struct err *err)

@@ -4,7 +4,8 @@
 
 #include "base/timer.h"
 #include "migrate/migrate.h"
-#include "migrate/wire.pb-c.h"
+
+struct Gantry__WirePhase;
 
 enum source_state { SOURCE_IDLE, SOURCE_LOCKED, SOURCE_COPYING, SOURCE_FROZEN, SOURCE_OFFERED, SOURCE_GONE };
 
@@ -34,6 +35,6 @@ int source_disk_open(struct source *s, struct err *err);
 int source_disk_round(struct source *s, bool last, struct err *err);
 void source_disk_close(struct source *s);
 int source_check(struct source *s, struct err *err);
-int source_phases(struct migrate_phases *to, size_t n, Gantry__WirePhase **at, struct err *err);
+int source_phases(struct migrate_phases *to, size_t n, struct Gantry__WirePhase **at, struct err *err);
 void source_timers(struct source *s);
 void phases_put(struct migrate_phases *to, const char *name, uint64_t ns);

@@ -35,6 +35,7 @@
 #include "migrate/msg.h"
 #include "migrate/source.h"
 #include "migrate/stream.h"
+#include "migrate/wire.pb-c.h"
 
 #define PAGES_MIN ((uint64_t)1 << 30)
 #define GONE_WAIT_NS UINT64_C(15000000000)
