@@ -17,6 +17,9 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/str.h"
 #include "checkpoint/kind/classify.h"
 #include "checkpoint/kind/field.h"
 #include "checkpoint/kind/kinds.h"
@@ -70,18 +73,42 @@ static int check(const struct record *r, struct need *need, struct err *err)
         return 0;
 }
 
+/*
+ * Offsets count from the machine's clocks, but our own clock may be in a time namespace too (a node that is itself a
+ * container): what it is ahead must be taken off what it shows. Seconds and nanoseconds of `name`, 0 where there is no such file.
+ */
+static void node_ahead(const char *name, int64_t *sec, int64_t *nsec)
+{
+        _cleanup_free_ char *text = NULL;
+        char word[16];
+        long long s, ns;
+        size_t n;
+        int used = 0;
+
+        *sec = *nsec = 0;
+        if (path_read(AT_FDCWD, "/proc/self/timens_offsets", &text, &n, NULL) < 0)
+                return;
+        for (const char *p = text; sscanf(p, "%15s %lld %lld%n", word, &s, &ns, &used) == 3; p += used)
+                if (str_eq(word, name)) {
+                        *sec = s;
+                        *nsec = ns;
+                }
+}
+
 /* "CLOCK SECONDS NANOSECONDS\n" as timens_offsets wants it: the nanoseconds are never negative. */
 static int offset(char *ret, size_t size, const char *name, clockid_t clock, uint64_t s, uint32_t ns, struct err *err)
 {
+        int64_t ahead_s, ahead_ns;
         struct timespec now;
 
+        node_ahead(name, &ahead_s, &ahead_ns);
         if (clock_gettime(clock, &now) < 0)
                 return err_sys(err, EX_FAIL, errno, "cannot read a clock", "%s", name);
-        int64_t sec = (int64_t)s - now.tv_sec, nsec = (int64_t)ns - now.tv_nsec;
-        if (nsec < 0) {
+        int64_t sec = (int64_t)s - now.tv_sec + ahead_s, nsec = (int64_t)ns - now.tv_nsec + ahead_ns;
+        for (; nsec < 0; sec--)
                 nsec += SECOND;
-                sec--;
-        }
+        for (; nsec >= SECOND; sec++)
+                nsec -= SECOND;
         snprintf(ret, size, "%s %lld %lld\n", name, (long long)sec, (long long)nsec);
         return 0;
 }
