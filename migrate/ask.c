@@ -123,7 +123,7 @@ int source_gone(struct ct *ct, const struct subject *s, struct dump *dump, bool 
         return r;
 }
 
-static int announce(struct ct *ct, struct err *err)
+int target_announce(struct ct *ct, struct err *err)
 {
         const struct ct_config *c = ct_config(ct);
         int r = 0;
@@ -133,14 +133,6 @@ static int announce(struct ct *ct, struct err *err)
         for (size_t i = 0; r == 0 && i < c->n_ip6; i++)
                 r = nl_announce(c->bridge, c->mac, &c->ip6[i], err);
         return r;
-}
-
-int target_go(struct ct *ct, const struct subject *s, struct err *err)
-{
-        /* The switches must know the new place before the first packet leaves: this goes past the closed port. */
-        int r = announce(ct, err);
-
-        return r < 0 ? r : session_go(s, err);
 }
 
 int target_settle(struct ct *ct, const char *token, const char *peer, struct err *err)
@@ -166,8 +158,10 @@ int target_claimed(struct ct *ct, struct err *err)
         if (init >= 0) {
                 r = ct_subject(ct, &s, err);
                 if (r == 0)
-                        r = target_go(ct, &s, err);
+                        r = session_go(&s, err);
                 subject_done(&s);
+                if (r == 0)
+                        r = target_announce(ct, err);
         }
         return r < 0 ? r : target_settle(ct, j.token, j.peer, err);
 }

@@ -13,9 +13,9 @@ int ask_owner(const char *host, const char *token, const char *name, const struc
  * may be NULL; it is used up. Each part is idempotent, so that the next command can go on where a killed one was. */
 int source_gone(struct ct *ct, const struct subject *s, struct dump *dump, bool remove,
                 char ret_left_as[CT_NAME_MAX + 1], struct err *err);
-/* The target's copy after CLAIMED, GO: neighbours told, port on, sockets out of repair, tasks on. Idempotent. */
-int target_go(struct ct *ct, const struct subject *s, struct err *err);
+/* Neighbours and switches are told where the container is now. */
+int target_announce(struct ct *ct, struct err *err);
 /* After GO: the directory gets the container's name and the journal says CLAIMED. Idempotent. */
 int target_settle(struct ct *ct, const char *token, const char *peer, struct err *err);
-/* Both, by a process that did not restore it; a container whose tasks did not survive is left stopped. */
+/* GO and these, by a process that did not restore it; a container whose tasks did not survive is left stopped. */
 int target_claimed(struct ct *ct, struct err *err);

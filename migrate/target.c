@@ -262,7 +262,7 @@ static int on_take(struct target *t, const Gantry__WireTake *m, struct err *err)
         timers_start(&t->timers, "go");
         r = ground_commit(t->ground, err);
         if (r == 0)
-                r = target_go(t->ct, &t->subject, err);
+                r = session_go(&t->subject, err);
         timers_stop(&t->timers);
         return r;
 }
@@ -274,9 +274,12 @@ static int settle(struct target *t, struct err *err)
         struct journal here = {.owner = OWNER_HERE};
 
         int told = send_running(t, NULL);
-        int r = target_settle(t->ct, t->token, t->peer, err);
-        if (r < 0)
-                return r;
+        /* Each connection's first packet has shown the switches the way already; this is for everybody else. It comes
+         * after RUNNING because making a packet socket takes the kernel some 15 ms. */
+        int r = target_announce(t->ct, err);
+        int r2 = target_settle(t->ct, t->token, t->peer, err);
+        if (r < 0 || r2 < 0)
+                return r < 0 ? r : r2;
         wire_deadline(t->w, now_ns() + GONE_WAIT_NS);
         if (told < 0 || msg_expect(t->w, MSG_GONE, &m, NULL) < 0)
                 return 0;                        /* the ledger keeps the answer for a source that asks later */

@@ -234,6 +234,8 @@ static int run_migrate(struct node *n, const char *name, const struct migrate_op
         struct migrate_report rep;
         int r = migrate_run(n, name, mo, &rep, err);
 
+        if (r == 0)                              /* what was tried on the way and went another way is no error */
+                *err = (struct err){0};
         if (mo->progress_ctx && ((struct progress *)mo->progress_ctx)->tty)
                 fprintf(stderr, "\r\033[K");
         if (json) {
