@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Limits hold, can be changed while a container runs, and editing the file is the same as ctrctl set.
+set -u
+export LC_ALL=C.UTF-8
+. "$(dirname "$0")/engine-common.bash"
+[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
+node
+bb_template
+
+test_memory() {
+        local why="" out
+        # 40 MiB of tmpfs do not fit 32 MiB; 16 do.
+        "$CTL" exec web1 -- dd if=/dev/zero of=/dev/shm/a bs=1M count=16 2>/dev/null || why+="16 MiB do not fit;"
+        "$CTL" exec web1 -- rm /dev/shm/a
+        "$CTL" exec web1 -- dd if=/dev/zero of=/dev/shm/a bs=1M count=40 2>/dev/null && why+="40 MiB fit;"
+        "$CTL" exec web1 -- rm -f /dev/shm/a
+        [ "$(state web1)" = running ] || { why+="it did not survive;"; "$CTL" start web1; }
+        why+=$(expect 0 -- "$CTL" set web1 memory=128M)
+        "$CTL" exec web1 -- dd if=/dev/zero of=/dev/shm/a bs=1M count=40 2>/dev/null || why+="40 MiB do not fit 128 MiB;"
+        out=$("$CTL" info web1 --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["memory"] > 40 << 20, d["memory_limit"] == 128 << 20)')
+        [ "$out" = "True True" ] || why+="info says $out;"
+        "$CTL" exec web1 -- rm /dev/shm/a
+        result memory "$why"
+}
+
+test_pids() {
+        local why="" n
+        # The shell gives up at its first failed fork; what it made until then goes on.
+        "$CTL" exec web1 -- sh -c 'while :; do sleep 5 >/dev/null 2>&1 & done' >/dev/null 2>&1 && why+="forks never fail;"
+        n=$("$CTL" info web1 --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["pids"])')
+        [ "$n" -ge 18 ] && [ "$n" -le 20 ] || why+="info counts $n of 20;"
+        wait_for 10 "$CTL" exec web1 -- true || why+="it is full for ever;"
+        why+=$(expect 0 -- "$CTL" set web1 pids=100)
+        n=$("$CTL" exec web1 -- sh -c 'i=0; while [ $i -lt 40 ]; do sleep 1 >/dev/null 2>&1 & i=$((i + 1)); done; cat /sys/fs/cgroup/cgroup.procs | wc -l' 2>/dev/null)
+        [ "${n:-0}" -ge 40 ] || why+="with 100 there are $n;"
+        result pids "$why"
+}
+
+# Work of one second and a half on a fifth of a cpu: the cgroup's own clock tells what it got.
+test_cpu() {
+        local why="" a b
+        used() { "$CTL" info web1 --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["cpu_usec"])'; }
+        a=$(used)
+        "$CTL" exec web1 -- timeout 1.5 sh -c 'while :; do :; done'
+        b=$(used)
+        [ $((b - a)) -lt 600000 ] || why+="it used $((b - a)) us of 1500000 with a limit of 20%;"
+        [ $((b - a)) -gt 50000 ] || why+="it used only $((b - a)) us;"
+        result cpu "$why"
+}
+
+test_set() {
+        local why="" file=$LIB/ct/web1/ct.conf before
+        sed -i '1i# mine\n' $file
+        sed -i 's/^pids.*/&   # enough/' $file
+        before=$(grep -c . $file)
+        why+=$(expect 0 -- "$CTL" set web1 pids=50 memory=64M)
+        grep -q '^# mine$' $file || why+="a comment is gone;"
+        grep -q '^pids = 50   # enough$' $file || why+="the comment after the value is gone: $(grep pids $file);"
+        [ "$(grep -c . $file)" = "$before" ] || why+="lines came or went;"
+        why+=$(expect 0 "started again" -- "$CTL" set web1 hostname=other)
+        why+=$(expect 2 "not a number" -- "$CTL" set web1 memory=lots)
+        why+=$(expect 2 "no such key" memorry -- "$CTL" set web1 memorry=1G)
+        why+=$(expect 2 "KEY=VALUE" -- "$CTL" set web1 memory)
+        why+=$(expect 6 "uuid" -- "$CTL" set web1 uuid=00000000-0000-4000-8000-000000000000)
+        why+=$(expect 6 "in use" -- "$CTL" set web1 idmap=20500000:65536)
+        why+=$(expect 0 -- "$CTL" set web1 cpu=)
+        grep -q '^cpu' $file && why+="the key is still there;"
+        [ "$(stat -c %a $file)" = 644 ] || why+="its mode is $(stat -c %a $file);"
+        # By hand, then a start: the same.
+        "$CTL" stop web1
+        sed -i 's/^pids = .*/pids = 7/' $file
+        why+=$(expect 0 -- "$CTL" start web1)
+        why+=$(expect 0 '"pids_limit":7' -- "$CTL" info web1 --json)
+        [ "$("$CTL" exec web1 -- hostname)" = other ] || why+="the host name did not change;"
+        result set "$why"
+}
+
+[ -z "$(expect 0 -- make web1 --memory 32M --pids 20 --cpu 20%)" ] && "$CTL" start web1 || { echo "not ok start: it does not start"; exit 1; }
+test_memory
+test_pids
+test_cpu
+test_set
+"$CTL" stop web1
+exit $FAILED

@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What is killed, locked, broken or done twice at the same time: nothing is left, and nothing is lost.
+set -u
+export LC_ALL=C.UTF-8
+. "$(dirname "$0")/engine-common.bash"
+[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
+node
+bb_template
+
+# Processes of a command: itself and its worker, which is a session of its own.
+family() { local p; for p in /proc/[0-9]*; do [ "$(readlink $p/exe 2>/dev/null)" = "$(readlink -f "$CTL")" ] && echo "${p#/proc/}"; done; }
+
+end_family() { # SIGKILL to each: only this test's own, in a pid namespace of its own
+        local p
+        for p in $(family); do kill -KILL "$p" 2>/dev/null; done
+}
+
+# A start takes ~100 ms: it is killed at 40 points of that, the command and its worker together, or one of them alone.
+test_killed_starts() {
+        local why="" i p who
+        why+=$(expect 0 -- make web1 --ip4 10.88.0.50/24)
+        for i in {1..40}; do
+                "$CTL" start web1 >/dev/null 2>&1 </dev/null &
+                p=$!
+                sleep "$(printf '0.%03d' $((i * 5)))"
+                who=$((i % 3))
+                case $who in
+                0) end_family ;;
+                1) kill -KILL $p 2>/dev/null ;;
+                2) for p in $(family); do [ "$p" != $! ] && kill -KILL "$p" 2>/dev/null; done ;;
+                esac
+                wait $! 2>/dev/null
+                "$CTL" list >/dev/null # the next command, whatever it is
+                wait_for 10 settled web1 || { why+="kill $i (way $who): $(state web1), $(leftovers web1);"; break; }
+                [ "$(state web1)" = running ] && why+=$(expect 0 -- "$CTL" stop web1 --timeout 5)
+                wait_for 5 clean web1 || { why+="after kill $i (way $who): $(leftovers web1)"; break; }
+        done
+        why+=$(expect 0 -- "$CTL" start web1)
+        why+=$(expect 0 -- "$CTL" stop web1)
+        e2fsck -fn $LIB/ct/web1/root.img >/dev/null 2>&1 || why+="e2fsck is not content with the image;"
+        result killed-starts "$why"
+}
+settled() { [ -z "$(family)" ] && { [ "$(state "$1")" = running ] || clean "$1"; }; }
+
+# A command that nobody waits for any more undoes its start, or has already finished it.
+test_interrupted() {
+        local why="" i
+        for i in 10 30 50 80; do
+                timeout -s INT "0.0$i" "$CTL" start web1 >/dev/null 2>&1 </dev/null
+                wait_for 10 settled web1 || why+="interrupted after $i ms: $(state web1), $(leftovers web1);"
+                [ "$(state web1)" = running ] && why+=$(expect 0 -- "$CTL" stop web1)
+        done
+        result interrupted "$why"
+}
+
+test_killed_create() {
+        local why="" i
+        for i in 1 3 6 10 20 40 80; do
+                { timeout -s KILL "$(printf '0.%03d' $i)" "$CTL" create k --template bb --size 64M --init $INIT; } >/dev/null 2>&1
+                [ -e $LIB/ct/k ] && { why+=$(expect 0 -- "$CTL" start k); why+=$(expect 0 -- "$CTL" stop k); why+=$(expect 0 -- "$CTL" destroy k); }
+        done
+        why+=$(expect 0 -- make k)
+        why+=$(expect 0 -- "$CTL" destroy k)
+        [ "$(ls -A $LIB/ct)" = web1 ] || why+="left: $(ls -A $LIB/ct);"
+        result killed-create "$why"
+}
+
+monitor() { local p; for p in /proc/[0-9]*; do [ "$(tr '\0' ' ' <$p/cmdline 2>/dev/null | cut -d' ' -f1,2)" = "ctrmon $1" ] && echo "${p#/proc/}"; done; }
+# A monitor that a command starts runs under its path.
+any_monitor() { local p; for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = ctrmon ] && echo "${p#/proc/}"; done; }
+
+test_monitor() {
+        local why="" m
+        why+=$(expect 0 -- "$CTL" start web1)
+        m=$(any_monitor)
+        kill -KILL $m
+        wait_for 5 test ! -e "/proc/$m"
+        [ "$(state web1)" = running ] || why+="without a monitor it is $(state web1);"
+        wait_for 10 busybox wget -qO- http://10.88.0.50/ || why+="without a monitor it does not answer;"
+        why+=$(expect 0 -- "$CTL" exec web1 -- true)
+        wait_for 5 test -n "$(any_monitor)" || why+="the next command starts no monitor;"
+        # Init ends: the new monitor removes everything.
+        "$CTL" exec web1 -- kill -TERM 1
+        wait_for 10 clean web1 || why+="the new monitor leaves $(leftovers web1)"
+        result monitor "$why"
+}
+
+# The lock names who holds it; readers do not wait for it.
+test_locked() {
+        local why="" p
+        exec 9<>$RUN/web1/lock
+        flock 9
+        echo $$ >&9
+        why+=$(expect 7 "process $$" -- "$CTL" start web1)
+        why+=$(expect 7 web1 -- "$CTL" destroy web1)
+        why+=$(expect 7 web1 -- "$CTL" set web1 pids=9)
+        why+=$(expect 0 stopped -- "$CTL" list)
+        why+=$(expect 0 -- "$CTL" info web1)
+        exec 9>&-
+        for p in 1 2 3 4; do "$CTL" start web1 >/dev/null 2>"$DIR/e$p" </dev/null & done
+        wait
+        [ "$(state web1)" = running ] || why+="four starts at once: it is $(state web1);"
+        [ "$(cat "$DIR"/e? | grep -c "^ctrctl:")" = 3 ] || why+="four starts at once: $(cat "$DIR"/e?);"
+        [ "$(loops)" = 1 ] || why+="$(loops) loop devices;"
+        why+=$(expect 0 -- "$CTL" stop web1)
+        result locked "$why"
+}
+
+# A typo is named by line and column, hides no other container, and is not overwritten.
+test_typo() {
+        local why="" sum
+        why+=$(expect 0 -- make web2)
+        sed -i 's/^idmap/memorry = 1G\n&/' $LIB/ct/web1/ct.conf
+        sum=$(md5sum <$LIB/ct/web1/ct.conf)
+        local line
+        line=$(grep -n memorry $LIB/ct/web1/ct.conf | cut -d: -f1)
+        why+=$(expect 3 "ct.conf:$line:1" "memorry" "known here" -- "$CTL" start web1)
+        why+=$(expect 3 "ct.conf:$line:1" -- "$CTL" set web1 pids=9)
+        why+=$(expect 3 "ct.conf:$line:1" web2 broken -- "$CTL" list)
+        [ "$(md5sum <$LIB/ct/web1/ct.conf)" = "$sum" ] || why+="the file was changed;"
+        sed -i '/memorry/d; s/^pids.*//; $apids = x' $LIB/ct/web1/ct.conf
+        why+=$(expect 3 "unknown key pids" -- "$CTL" start web1)
+        sed -i '$d' $LIB/ct/web1/ct.conf
+        why+=$(expect 0 -- "$CTL" destroy web2)
+        printf 'cgroup = x\nbridges = br0\n' >/etc/gantry/node.conf
+        why+=$(expect 3 "node.conf:2:1" "known here" -- "$CTL" list)
+        printf 'cgroup = ../x\n' >/etc/gantry/node.conf
+        why+=$(expect 3 "node.conf:1:10" -- "$CTL" list)
+        printf 'cgroup = %s\nbridge = %s\nidmap_range = 20000000:1048576\n' "$SUBTREE" $BRIDGE >/etc/gantry/node.conf
+        result typo "$why"
+}
+
+test_ids() {
+        local why="" a b
+        why+=$(expect 0 -- make a)
+        why+=$(expect 0 -- make b)
+        a=$(sed -n 's/^idmap = //p' $LIB/ct/a/ct.conf) b=$(sed -n 's/^idmap = //p' $LIB/ct/b/ct.conf)
+        [ "$a" != "$b" ] || why+="two containers have the ids $a;"
+        why+=$(expect 5 "id range" a -- "$CTL" set b "idmap=$a")
+        why+=$(expect 5 "address is taken" -- "$CTL" set b net.ip4=10.88.0.50/24)
+        sed -i "s/^idmap = .*/idmap = $a/" $LIB/ct/b/ct.conf
+        why+=$(expect 5 "id range" -- "$CTL" start b)
+        why+=$(expect 0 -- "$CTL" destroy b)
+        why+=$(expect 0 -- "$CTL" destroy a)
+        printf 'cgroup = %s\nidmap_range = 30000000:65535\n' "$SUBTREE" >/etc/gantry/node.conf
+        why+=$(expect 9 "idmap_range" -- make c)
+        [ "$(ls -A $LIB/ct)" = web1 ] || why+="left: $(ls -A $LIB/ct);"
+        printf 'cgroup = %s\nbridge = %s\nidmap_range = 20000000:1048576\n' "$SUBTREE" $BRIDGE >/etc/gantry/node.conf
+        result ids "$why"
+}
+
+test_killed_starts
+test_interrupted
+test_killed_create
+test_monitor
+test_locked
+test_typo
+test_ids
+exit $FAILED
