@@ -66,6 +66,36 @@ static int dump_subject(const struct subject *s, const char *dir, bool leave_run
         return r;
 }
 
+/* The journal says durably that somebody freezes, before anything is frozen: if even the guard of the dump is killed, the
+ * next command finds it. */
+static int note_frozen(struct ct *ct, bool frozen, struct err *err)
+{
+        struct journal j;
+        int r = ct_journal_get(ct, &j, err);
+
+        if (r < 0 || j.frozen == frozen)
+                return r;
+        j.frozen = frozen;
+        return ct_journal_put(ct, &j, err);
+}
+
+int ct_cure(struct ct *ct, struct err *err)
+{
+        struct subject s;
+        struct journal j;
+        int r = ct_journal_get(ct, &j, err);
+
+        /* OFFERED thaws by --resolve alone, PREPARED is the other node's to decide. */
+        if (r < 0 || !j.frozen || (j.owner != OWNER_HERE && j.owner != OWNER_CLAIMED))
+                return r;
+        r = ct_subject(ct, &s, err);
+        if (r < 0)
+                return r;
+        r = session_cure(&s, err);
+        subject_done(&s);
+        return r < 0 ? r : note_frozen(ct, false, err);
+}
+
 int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
 {
         static const char what[] = "cannot checkpoint the container";
@@ -81,12 +111,16 @@ int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct ses
                 r = ct_subject(ct, &s, err);
         if (r < 0)
                 return r;
-        r = dump_subject(&s, dir, leave_running, ret, err);
+        r = note_frozen(ct, true, err);
+        if (r == 0)
+                r = dump_subject(&s, dir, leave_running, ret, err);
         subject_done(&s);
+        /* One that could not be thawed stays noted, for the next command. */
+        int q = ct_state(ct, &state, NULL) == 0 && state == CT_FROZEN ? 0 : note_frozen(ct, false, r < 0 ? NULL : err);
         if (r < 0)
                 return err_wrap(err, what, "%s", ct->name);
-        if (leave_running)
-                return 0;
+        if (q < 0 || leave_running)
+                return q;
         r = ct_cleanup(ct, err);
         return r == 0 ? ct_wait_detached(ct, err) : r;
 }
@@ -143,7 +177,7 @@ int tree_checkpoint(struct node *n, pid_t pid, const char *dir, bool leave_runni
 
 /* ---- restore ---- */
 
-static int restore_tree(struct ground *g, const struct subject *s, struct image *img, struct err *err)
+static int restore_tree(struct worker *w, struct ground *g, const struct subject *s, struct image *img, struct err *err)
 {
         struct restore *rs = NULL;
         int r = session_prepare(s, img, &rs, err);
@@ -156,11 +190,13 @@ static int restore_tree(struct ground *g, const struct subject *s, struct image 
                 return r;
         }
         restore_free(rs);
+        if (!worker_watched(w))
+                return err_set(err, EX_INTERRUPTED, "cannot restore the container", "the command was interrupted", "%s", g->ct->name);
         r = ground_commit(g, err);
         return r == 0 ? session_go(s, err) : r;
 }
 
-static int restore_steps(struct worker *w, struct ct *ct, struct ground *g, struct image *img, struct err *err)
+static int restore_steps(struct worker *w, struct ground *g, struct image *img, struct err *err)
 {
         struct subject s;
         int r = ground_image(g, err);
@@ -169,10 +205,7 @@ static int restore_steps(struct worker *w, struct ct *ct, struct ground *g, stru
                 r = ground_subject(g, &s, err);
         if (r < 0)
                 return r;
-        if (!worker_watched(w))
-                r = err_set(err, EX_INTERRUPTED, "cannot restore the container", "the command was interrupted", "%s", ct->name);
-        if (r == 0)
-                r = restore_tree(g, &s, img, err);
+        r = restore_tree(w, g, &s, img, err);
         subject_done(&s);
         return r;
 }
@@ -187,7 +220,7 @@ static int restore_run(struct worker *w, struct ct *ct, void *ctx, struct err *e
         if (r == 0)
                 r = ct_ground(ct, GROUND_RESTORE, &g, err);
         if (r == 0)
-                r = restore_steps(w, ct, g, img, err);
+                r = restore_steps(w, g, img, err);
         image_close(img);
         if (r < 0) {
                 ground_undo(g);

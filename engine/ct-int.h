@@ -61,6 +61,9 @@ int monitor_lock(struct ct *ct, struct err *err);                         /* hel
 int monitor_exec(struct ct *ct, int pidfd, int console, int lock, struct err *err);
 int monitor_spawn(struct ct *ct, struct err *err);
 
+/* checkpoint.c: a container that a killed command has left frozen goes on. */
+int ct_cure(struct ct *ct, struct err *err);
+
 /* worker.c: what becomes the container's parent and then its monitor. `run` returns only on failure. */
 struct worker;
 int worker_run(struct ct *ct, int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err), void *ctx, struct err *err);

@@ -272,5 +272,7 @@ int ct_tidy(struct ct *ct, struct err *err)
         int r = state_pidfd(ct, &pidfd, e);
         if (r == 1)
                 return ct_cleanup(ct, e);
+        if (r == 0)
+                r = ct_cure(ct, e);
         return r < 0 ? r : monitor_spawn(ct, e);
 }

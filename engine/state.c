@@ -246,6 +246,10 @@ static int run_state_of(struct ct *ct, enum ct_state *ret, struct err *err)
 int ct_state(struct ct *ct, enum ct_state *ret, struct err *err)
 {
         struct journal j;
+        struct err scratch;
+
+        if (!err)
+                err = &scratch;
         int r = ct_journal_get(ct, &j, err);
 
         if (r < 0)

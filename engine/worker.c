@@ -4,8 +4,9 @@
  * its own, tells the command how it went through a pipe, and ends as the monitor by exec: children survive exec.
  *
  * It holds the container's lock together with the command (one open file description), so that the lock lasts until the
- * slower of the two has let go. A command that is interrupted or killed while the worker is at work is noticed by the pipe's
- * lost reader; the worker then undoes everything before its point of no return.
+ * slower of the two has let go. A second pipe says that somebody still waits: its writing end is closed when the command
+ * is killed, or by the command when SIGINT, SIGTERM or SIGHUP tell it to give up. The worker asks it before its point of no
+ * return and undoes everything if nobody does; the command stays until it has heard the outcome, whichever it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,14 +25,15 @@
 #include "engine/ct-int.h"
 
 struct worker {
-        int pipe;
+        int pipe;    /* the outcome goes there */
+        int watch;   /* ends when nobody waits for it */
 };
 
 bool worker_watched(const struct worker *w)
 {
-        struct pollfd p = {.fd = w->pipe};
+        struct pollfd p = {.fd = w->watch, .events = POLLIN};
 
-        return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
+        return poll(&p, 1, 0) == 0;
 }
 
 int worker_done(struct worker *w, struct err *err)
@@ -42,20 +45,19 @@ int worker_done(struct worker *w, struct err *err)
         return r;
 }
 
-static void worker_main(struct ct *ct, int pipefd, int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err),
+static void worker_main(struct ct *ct, struct worker *w, int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err),
                         void *ctx) __attribute__((noreturn));
 
-static void worker_main(struct ct *ct, int pipefd, int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err),
+static void worker_main(struct ct *ct, struct worker *w, int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err),
                         void *ctx)
 {
-        struct worker w = {.pipe = pipefd};
         struct err err = {};
 
-        (void)setsid();                /* cannot fail in a process that was just made */
+        (void)setsid();                 /* cannot fail in a process that was just made */
         (void)signal(SIGPIPE, SIG_IGN); /* a lost command is an error of write(2) */
-        int r = run(&w, ct, ctx, &err);
-        if (r < 0 && w.pipe >= 0)
-                (void)fd_write_full(w.pipe, &err, sizeof(err), NULL); /* nobody may be left to read it */
+        int r = run(w, ct, ctx, &err);
+        if (r < 0 && w->pipe >= 0)
+                (void)fd_write_full(w->pipe, &err, sizeof(err), NULL); /* nobody may be left to read it */
         _exit(r < 0 ? EX_FAIL : EX_OK);
 }
 
@@ -78,26 +80,77 @@ static int result(struct ct *ct, int fd, struct err *err)
         return err_set(err, EX_FAIL, "the worker process ended too early", "it was killed", "%s", ct->name);
 }
 
-int worker_run(struct ct *ct, int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err), void *ctx, struct err *err)
+/* The first signal lets the worker know; then there is only the outcome to wait for. */
+static int wait_result(struct ct *ct, int fd, int *watch, int signals, struct err *err)
 {
-        _cleanup_close_ int rd = -1, wr = -1, pidfd = -1;
-        struct clone_args args = {.flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD};
-        int fds[2], status;
+        struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
 
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return err_sys(err, EX_FAIL, errno, "cannot make a worker process", "%s", ct->name);
-        rd = fds[0];
-        wr = fds[1];
+        while (poll(p, 2, -1) < 0 || !p[0].revents) {
+                if (p[1].revents & POLLIN) {
+                        *watch = fd_close(*watch);
+                        p[1].fd = -1;
+                }
+                p[0].revents = p[1].revents = 0;
+        }
+        return result(ct, fd, err);
+}
+
+struct pipes { int outcome[2], watch[2]; };
+
+static void close_pipes(struct pipes *p)
+{
+        for (int i = 0; i < 2; i++) {
+                p->outcome[i] = fd_close(p->outcome[i]);
+                p->watch[i] = fd_close(p->watch[i]);
+        }
+}
+
+static int run_watched(struct ct *ct, struct pipes *p, int signals, const sigset_t *before,
+                       int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err), void *ctx, struct err *err)
+{
+        _cleanup_close_ int pidfd = -1;
+        struct clone_args args = {.flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD};
         pid_t pid = sys_clone3(&args, sizeof(args));
+        int status;
+
         if (pid == 0) {
-                rd = fd_close(rd);
-                worker_main(ct, wr, run, ctx);
+                struct worker w = {.pipe = p->outcome[1], .watch = p->watch[0]};
+                fd_close(p->outcome[0]);
+                fd_close(p->watch[1]);
+                (void)sigprocmask(SIG_SETMASK, before, NULL);
+                worker_main(ct, &w, run, ctx);
         }
         if (pid < 0)
                 return err_sys(err, EX_FAIL, pid, "cannot make a worker process", "%s", ct->name);
-        wr = fd_close(wr);
-        int r = result(ct, rd, err);
+        p->outcome[1] = fd_close(p->outcome[1]);
+        p->watch[0] = fd_close(p->watch[0]);
+        int r = wait_result(ct, p->outcome[0], &p->watch[1], signals, err);
         if (r < 0)
                 (void)pidfd_wait(pidfd, 1000, &status, NULL); /* it ends by itself; init reaps it otherwise */
+        return r;
+}
+
+int worker_run(struct ct *ct, int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err), void *ctx, struct err *err)
+{
+        struct pipes p = {{-1, -1}, {-1, -1}};
+        sigset_t set, before;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGHUP);
+        if (pipe2(p.outcome, O_CLOEXEC) < 0 || pipe2(p.watch, O_CLOEXEC) < 0 || sigprocmask(SIG_BLOCK, &set, &before) < 0) {
+                int saved = errno;
+                close_pipes(&p);
+                return err_sys(err, EX_FAIL, saved, "cannot make a worker process", "%s", ct->name);
+        }
+        _cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        int r = run_watched(ct, &p, signals, &before, run, ctx, err);
+        close_pipes(&p);
+        /* What came is consumed: it has been answered. */
+        struct signalfd_siginfo si;
+        while (signals >= 0 && read(signals, &si, sizeof(si)) > 0)
+                ;
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
 }

@@ -44,14 +44,24 @@ test_killed_starts() {
 }
 settled() { [ -z "$(family)" ] && { [ "$(state "$1")" = running ] || clean "$1"; }; }
 
-# A command that nobody waits for any more undoes its start, or has already finished it.
+# A signal before the point of no return undoes the start and says so; later it is too late, and the container runs.
 test_interrupted() {
-        local why="" i
-        for i in 10 30 50 80; do
-                timeout -s INT "0.0$i" "$CTL" start web1 >/dev/null 2>&1 </dev/null
+        local why="" i rc undone=0
+        for i in 2 5 10 20 30 40 50 60 80 120; do
+                timeout --preserve-status -s INT "$(printf '0.%03d' $i)" "$CTL" start web1 >"$DIR/out" 2>&1 </dev/null
+                rc=$?
                 wait_for 10 settled web1 || why+="interrupted after $i ms: $(state web1), $(leftovers web1);"
+                case $rc in
+                0) [ "$(state web1)" = running ] || why+="after $i ms it says 0 and is $(state web1);" ;;
+                20) undone=1
+                    [ "$(state web1)" = stopped ] && clean web1 || why+="after $i ms it says 20 and is $(state web1), $(leftovers web1);"
+                    grep -q interrupted "$DIR/out" || why+="it says $(cat "$DIR/out");" ;;
+                130) [ "$(state web1)" = stopped ] || why+="after $i ms it says 130 and is $(state web1);" ;; # not begun
+                *) why+="after $i ms it says $rc: $(cat "$DIR/out");" ;;
+                esac
                 [ "$(state web1)" = running ] && why+=$(expect 0 -- "$CTL" stop web1)
         done
+        [ $undone = 1 ] || why+="no start was undone;"
         result interrupted "$why"
 }
 
