@@ -19,6 +19,7 @@
 #include "base/pidfd.h"
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/kind/status.h"
 
 struct dump_obj *dump_add(struct dump *d, enum obj_class cls)
 {
@@ -202,6 +203,20 @@ static int sort_tasks(struct dump *d, struct err *err)
         return 0;
 }
 
+/* POSIX timers (CONFIG_CHECKPOINT_RESTORE shows them, which Debian's kernels have). */
+static int read_timers(struct dump_task *t, struct err *err)
+{
+        struct err e = {};
+        size_t len = 0;
+        int r = proc_read(t->procfd, "timers", &t->timers, &len, &e);
+
+        if (r >= 0 || e.sys == ENOENT || e.sys == -ENOENT)
+                return 0;
+        if (err)
+                *err = e;
+        return r;
+}
+
 static int walk_tasks(struct dump *d, struct err *err)
 {
         for (size_t i = 0; i < d->n_task; i++) {
@@ -221,6 +236,8 @@ static int walk_tasks(struct dump *d, struct err *err)
                 r = walk_threads(d, t, err);
                 if (r >= 0)
                         r = tracee_pending(t->thread[0].tracee, true, &t->pending, &t->n_pending, err);
+                if (r >= 0)
+                        r = read_timers(t, err);
                 for (size_t k = 0; r >= 0 && i && k < i; k++)
                         if ((uint64_t)d->task[k].pid == t->parent) {
                                 t->parent = d->task[k].id;
@@ -335,6 +352,7 @@ static void set_facts(struct dump *d, struct dump_obj *x)
                 f->task.n_status = th->n_kv;
                 f->task.cpu = th->cpu;
                 f->task.leader = x->thread == 0;
+                f->task.timers = x->o.cls == CLS_TASK ? t->timers : NULL;
                 f->task.pending = x->o.cls == CLS_THREAD ? th->pending : t->pending;
                 f->task.n_pending = x->o.cls == CLS_THREAD ? th->n_pending : t->n_pending;
                 break;
@@ -415,9 +433,23 @@ static int claim_one(struct dump *d, struct dump_obj *x, struct err *e)
         if (!x->kind) {
                 err_set(e, EX_UNSUPPORTED, "cannot checkpoint an object", "no kind knows it", "process %d (%s), object %llu",
                         (int)x->o.facts.shown_pid, x->o.facts.comm ? x->o.facts.comm : "", (unsigned long long)x->o.id);
-                return err_remedy(e, "please report it with the output of ctrctl checkpoint --log dump");
+                return err_remedy(e, "please report it with what GANTRY_LOG=dump shows");
         }
         return x->kind->refuse ? x->kind->refuse(&x->o.facts, e) : 0;
+}
+
+/* A line of /proc/PID/status that nobody answers for is a property of a newer kernel. */
+static int status_known(const struct dump_obj *x, struct err *e)
+{
+        const struct facts *f = &x->o.facts;
+
+        for (size_t i = 0; i < f->task.n_status; i++)
+                if (!status_key_known(f->task.status[i].key, NULL)) {
+                        err_set(e, EX_UNSUPPORTED, "cannot checkpoint a task", "the kernel shows a property of it that no kind knows",
+                                "process %d (%s), %s", (int)f->shown_pid, f->comm ? f->comm : "", f->task.status[i].key);
+                        return err_remedy(e, "please report it with the kernel's version (uname -r)");
+                }
+        return 0;
 }
 
 /* Property kinds: a refused one refuses only what it claims; a kept one may refuse what it cannot keep. */
@@ -445,6 +477,8 @@ int dump_claim(struct dump *d, struct findings *all, struct err *err)
                 struct dump_obj *x = d->obj[i];
                 struct err e = {};
                 int r = claimed_class(x->o.cls) ? claim_one(d, x, &e) : 0;
+                if (r >= 0 && x->o.cls == CLS_THREAD)
+                        r = status_known(x, &e);
                 if (r >= 0)
                         r = props_one(x, &e);
                 if (r < 0 && (r = found(all, &e, err)) < 0)

@@ -31,6 +31,7 @@ struct dump_task {
         size_t n_thread;
         siginfo_t *pending;               /* shared by the process */
         size_t n_pending;
+        char *timers;                     /* text of /proc/PID/timers */
         struct fd_entry *fds;
         size_t n_fds;
 };

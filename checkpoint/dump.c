@@ -567,6 +567,7 @@ static void task_free(struct dump_task *t)
         }
         free(t->thread);
         free(t->pending);
+        free(t->timers);
         free(t->fds);
         fd_close(t->pidfd);
         fd_close(t->procfd);
