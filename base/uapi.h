@@ -37,3 +37,8 @@ struct pm_scan_arg {
 #ifndef PR_TIMER_CREATE_RESTORE_IDS
 #define PR_TIMER_CREATE_RESTORE_IDS 77 /* 6.15 */
 #endif
+#ifndef EPIOCGPARAMS /* 6.9 */
+struct epoll_params { __u32 busy_poll_usecs; __u16 busy_poll_budget; __u8 prefer_busy_poll, pad; };
+#define EPIOCSPARAMS _IOW(0x8a, 0x01, struct epoll_params)
+#define EPIOCGPARAMS _IOR(0x8a, 0x02, struct epoll_params)
+#endif

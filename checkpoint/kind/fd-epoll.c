@@ -6,19 +6,23 @@
  * another file: kcmp(KCMP_EPOLL_TFD) (4.13+) says which file it is. An entry's key is (file, number), and later EPOLL_CTL_MOD
  * and DEL find it by that, so it is added again under the same number, by the same task, when its table is complete.
  *
+ * The kernel lists entries in the order of addresses of files, so a record has them in the order of their numbers.
+ *
  * What is ready is reported once more after a restore, also to an edge-triggered entry: a program must bear that anyway.
- * Refused by name: an entry whose file is no longer under its number in the holder's table, and a disarmed EPOLLONESHOT,
- * which no call can make again.
+ * Refused by name: an entry whose file is no longer under its number in the holder's table, a disarmed EPOLLONESHOT,
+ * which no call can make again, and an instance that polls network devices by itself (EPIOCSPARAMS, 6.9+).
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "base/uapi.h"
 #include "checkpoint/kind/classify.h"
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/kind/ofd.h"
@@ -133,13 +137,26 @@ static int in_table(struct walk *w)
         return r;
 }
 
+static int by_number(const void *a, const void *b)
+{
+        const Target *x = *(Target *const *)a, *y = *(Target *const *)b;
+
+        if (x->fd != y->fd)
+                return x->fd < y->fd ? -1 : 1;
+        return x->file < y->file ? -1 : x->file > y->file;
+}
+
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
 {
+        struct epoll_params busy = {};
         struct ofd ofd;
         int r = ofd_take(&kind_fd_epoll, o, fd, t, &ofd, err);
 
         if (r < 0)
                 return r;
+        if (ioctl(fd, EPIOCGPARAMS, &busy) == 0 && (busy.busy_poll_usecs || busy.busy_poll_budget || busy.prefer_busy_poll))
+                return kind_refuse(&kind_fd_epoll, &o->facts, err, "an epoll instance that polls network devices by itself",
+                                   "Turn busy polling off in the program");
         Gantry__FdEpoll *m = KIND_NEW(Gantry__FdEpoll, gantry__fd_epoll__init);
         if (!m)
                 return kind_nomem(err);
@@ -150,7 +167,11 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         r = proc_fdinfo_parse(o->facts.file.fdinfo, strlen(o->facts.file.fdinfo), line, &w, err);
         if (r >= 0)
                 r = in_table(&w);
-        return r < 0 ? r : field_record(&kind_fd_epoll, o, &guard, ret);
+        if (r < 0)
+                return r;
+        if (m->n_target)
+                qsort(m->target, m->n_target, sizeof(Target *), by_number);
+        return field_record(&kind_fd_epoll, o, &guard, ret);
 }
 
 static int check(const struct record *r, struct need *need, struct err *err)

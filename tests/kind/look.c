@@ -21,6 +21,7 @@
 
 #define TASKS_MAX 1200
 #define SEEN_MAX 4096
+#define EPOLL_MAX 256
 
 struct seen { unsigned long number[SEEN_MAX]; size_t n; };
 struct out { FILE *f; struct seen inodes, ids; long pid; };
@@ -87,10 +88,17 @@ static bool starts(const char *line, const char *const *keys)
         return false;
 }
 
-/* The lines of a file that begin with one of `keys`, or with none of them. */
+static int by_text(const void *a, const void *b)
+{
+        return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The lines of a file that begin with one of `keys`, or with none of them. Entries of an epoll instance stand in the order
+ * of kernel addresses: they are sorted. */
 static void look_lines(struct out *o, const char *base, const char *name, const char *const *keys, bool want)
 {
-        char path[400], *save = NULL;
+        char path[400], *save = NULL, *entry[EPOLL_MAX];
+        size_t entries = 0;
 
         snprintf(path, sizeof(path), "%.80s/%.300s", base, name);
         char *text = slurp(path);
@@ -100,11 +108,16 @@ static void look_lines(struct out *o, const char *base, const char *name, const 
                 char *ino = strncmp(line, "tfd:", 4) == 0 ? strstr(line, " ino:") : NULL;
                 if (ino)
                         *ino = '\0';
-                if (strncmp(line, "eventfd-id:", 11) == 0)
+                if (ino && entries < EPOLL_MAX)
+                        entry[entries++] = line;
+                else if (strncmp(line, "eventfd-id:", 11) == 0)
                         fprintf(o->f, "%ld %s: eventfd #%zu\n", o->pid, name, ordinal(&o->ids, strtoul(line + 11, NULL, 10)));
                 else
                         fprintf(o->f, "%ld %s: %s\n", o->pid, name, line);
         }
+        qsort(entry, entries, sizeof(*entry), by_text);
+        for (size_t i = 0; i < entries; i++)
+                fprintf(o->f, "%ld %s: %s\n", o->pid, name, entry[i]);
         free(text);
 }
 
