@@ -90,9 +90,7 @@ static int go(struct run *r, size_t at, struct err *err)
         regs.r13 = r->t->n - at;
         regs.orig_rax = UINT64_MAX;
         regs.eflags &= ~(unsigned long long)(X86_TF | X86_DF);
-        int e = tracee_regs_write(in, &regs, err);
-        if (e == 0)
-                e = tracee_mask_write(in, MASK_AGENT, err);
+        int e = tracee_foreign(in, &regs, MASK_AGENT, err);
         if (e == 0) {
                 r->begun = true;
                 e = tracee_resume(in, RESUME_CONT, 0);

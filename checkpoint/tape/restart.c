@@ -270,9 +270,7 @@ static int run_call(struct tracee *t, long nr, const uint64_t arg[6], int64_t *r
         regs.r8 = arg[4];
         regs.r9 = arg[5];
         regs.orig_rax = UINT64_MAX;
-        int r = tracee_regs_write(t, &regs, err);
-        if (r == 0)
-                r = tracee_mask_write(t, MASK_ALL, err);
+        int r = tracee_foreign(t, &regs, MASK_ALL, err);
         if (r == 0)
                 r = tracee_to_syscall_stop(t, err);
         if (r == 0)

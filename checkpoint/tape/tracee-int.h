@@ -21,6 +21,7 @@ struct tracee {
         uint64_t raw_rax;                /* rax as found, before a spurious EINTR was hidden */
         uint64_t sigmask;
         bool adopted;
+        bool foreign;                    /* registers that are not its own, and so PTRACE_O_EXITKILL */
         bool ended_set;                  /* a rebuilt call ended at once: its result stands for rax -516 */
         int64_t ended_rax;
 
@@ -51,11 +52,11 @@ int tracee_resume(struct tracee *t, enum resume how, int sig);
 int tracee_interrupt(struct tracee *t);
 int tracee_regs_read(struct tracee *t, struct user_regs_struct *ret, struct err *err);
 int tracee_regs_write(struct tracee *t, const struct user_regs_struct *regs, struct err *err);
-int tracee_mask_write(struct tracee *t, uint64_t mask, struct err *err);
 /* si_code of the signal it is about to get; 0 if that cannot be read. */
 int tracee_signal_code(struct tracee *t);
-/* The program's own registers and mask. */
+/* The program's own registers and mask, and others: while these are in, the task dies with us (TRACEE_EXITKILL). */
 int tracee_own(struct tracee *t, struct err *err);
+int tracee_foreign(struct tracee *t, const struct user_regs_struct *regs, uint64_t mask, struct err *err);
 /* From whatever stop to an EVENT_STOP without a user instruction. */
 int tracee_settle(struct tracee *t, struct err *err);
 /* Runs to the next syscall stop, over whatever else comes. */

@@ -8,7 +8,7 @@
  *                                       syscall and signal stops
  *
  * Invariants: (1) between two functions of tracee.h a stopped tracee has its own registers and mask, so that our death
- * lets it go on as if nothing had been; (2) it rests in a stop from which raw registers with rax -512…-516 work:
+ * lets it go on as if nothing had been, and our death in between ends it; (2) it rests in a stop from which raw registers with rax -512…-516 work:
  * EVENT_STOP or a signal stop, never a syscall-exit stop (CONT from there shows -516 to the program);
  * (3) injected registers have orig_rax -1, or the kernel moves rip back by two.
  *
@@ -284,18 +284,42 @@ int tracee_regs_write(struct tracee *t, const struct user_regs_struct *regs, str
         return p < 0 ? pt_err(t, p, "cannot write the registers", err) : 0;
 }
 
-int tracee_mask_write(struct tracee *t, uint64_t mask, struct err *err)
+static int mask_write(struct tracee *t, uint64_t mask, struct err *err)
 {
         long p = pt(t, PTRACE_SETSIGMASK, sizeof(mask), &mask);
 
         return p < 0 ? pt_err(t, p, "cannot write the signal mask", err) : 0;
 }
 
+/* With registers that are not its own a task cannot go on without us: it would run on in the middle of somebody's code with
+ * somebody's arguments. So for that long our death is its death, and never a silent corruption. */
+static int options_write(struct tracee *t, bool foreign, struct err *err)
+{
+        if (t->flags & TRACEE_EXITKILL || t->foreign == foreign)
+                return 0;
+        long p = pt(t, PTRACE_SETOPTIONS, 0, (void *)options(foreign ? t->flags | TRACEE_EXITKILL : t->flags)); // NOLINT
+        if (p < 0)
+                return pt_err(t, p, "cannot set options of a thread", err);
+        t->foreign = foreign;
+        return 0;
+}
+
 int tracee_own(struct tracee *t, struct err *err)
 {
         int r = tracee_regs_write(t, &t->regs, err);
 
-        return r < 0 ? r : tracee_mask_write(t, t->sigmask, err);
+        if (r == 0)
+                r = mask_write(t, t->sigmask, err);
+        return r < 0 ? r : options_write(t, false, err);
+}
+
+int tracee_foreign(struct tracee *t, const struct user_regs_struct *regs, uint64_t mask, struct err *err)
+{
+        int r = options_write(t, true, err);
+
+        if (r == 0)
+                r = tracee_regs_write(t, regs, err);
+        return r < 0 ? r : mask_write(t, mask, err);
 }
 
 static int mem_open(struct tracee *t, int flags, struct err *err)
@@ -686,9 +710,7 @@ static int inject_here(struct tracee *t, uint64_t insn, long nr, const uint64_t 
         regs.r9 = arg[5];
         regs.orig_rax = UINT64_MAX;
         regs.eflags &= ~(unsigned long long)X86_TF;
-        int r = tracee_regs_write(t, &regs, err);
-        if (r == 0)
-                r = tracee_mask_write(t, MASK_ALL, err);
+        int r = tracee_foreign(t, &regs, MASK_ALL, err);
         for (int i = 0; r == 0 && i < 2; i++)
                 r = tracee_to_syscall_stop(t, err); /* entry, exit */
         if (r == 0)

@@ -277,12 +277,12 @@ static void growth(void)
         CHECK(len == 0);
         CHECK(count_lines(p, "maps") == maps);
         /* A fixed place grows in place. */
-        DO(tracee_agent(t, NULL, UINT64_C(0x10000000000), 4096, &err));
+        DO(tracee_agent(t, NULL, UINT64_C(0x200000000000), 4096, &err));
         struct tape *tape = numbers_tape(0, 5000);
         DO(play_one(t, tape, &err));
         tape_free(tape);
         tracee_agent_range(t, &start, &len);
-        CHECK(start == UINT64_C(0x10000000000) && len >= 5000 * 64 + 4096);
+        CHECK(start == UINT64_C(0x200000000000) && len >= 5000 * 64 + 4096);
         DO(tracee_agent_drop(t, &err));
         CHECK(count_lines(p, "maps") == maps);
         let_end(b, t, p);
@@ -419,8 +419,8 @@ static void killed_in_play(void)
                 _exit(0);
         }
         CHECK(play_one(t, tape, &e) < 0 && e.sys == ESRCH);
+        CHECK(play_one(t, tape, &e) < 0);
         tape_free(tape);
-        CHECK(play_one(t, numbers_tape(0, 1), &e) < 0);
         DO(tracee_agent_drop(t, &err));
         DO(tracee_detach(t, &err));
         waitpid(killer, NULL, 0);

@@ -155,8 +155,10 @@ static void makes_threads(void)
         DO(tracee_agent_drop(th, &err));
         foreign_state(&s, th);
         DO(tracee_set(th, &s, &err));
-        DO(tracee_detach(th, &err)); /* ends the whole process */
-        UNTIL(tracee_detach(t, NULL) == 0);
+        foreign_state(&s, t);
+        DO(tracee_set(t, &s, &err));
+        DO(tracee_detach(th, &err)); /* ends the whole process, before or after the leader is let go */
+        DO(tracee_detach(t, &err));
         CHECK(victim_status(p) == 42 << 8);
 }
 
