@@ -486,7 +486,10 @@ int session_kill(const struct subject *s, struct dump *d, struct err *err)
         else
                 pidfd_end(s->init_pidfd);
         if (d) {
-                (void)dump_release(d, NULL);
+                /* They are dying: nothing is played in them any more. */
+                for (size_t i = 0; i < d->n_task; i++)
+                        for (size_t k = d->task[i].n_thread; k-- > 0;)
+                                (void)tracee_detach(TAKE_PTR(d->task[i].thread[k].tracee), NULL);
                 guard_end(d);
                 d->state = DUMP_ENDED;
                 dump_free(d);
