@@ -248,18 +248,21 @@ static int wait_run(struct run *r, struct err *err)
         }
 }
 
-/* A tape that sets SIGTRAP's disposition itself: its int3 has undone that if it was SIG_IGN. */
+/* SIGTRAP's disposition by tape: an int3 resets SIG_IGN, this tape's own or another thread's that plays at the same time. So what
+ * a tape sets is remembered, and what it asks for is answered from what we know. */
 static void note_trap(struct run *r)
 {
         const struct tape *t = r->t;
+        struct agent_map *m = r->in->agent;
 
         for (size_t i = 0; i < t->n; i++) {
                 const struct tape_entry *e = &t->e[i];
-                struct agent_map *m = r->in->agent;
 
-                if (e->nr != SYS_rt_sigaction || e->ret != 0 || e->n < 2 || e->a[0].type != ARG_IMM ||
-                    e->a[0].v != SIGTRAP || e->a[1].type != ARG_DATA ||
-                    e->a[1].v + sizeof(m->trap_action) > t->data_len)
+                if (e->nr != SYS_rt_sigaction || e->ret != 0 || e->n < 3 || e->a[0].type != ARG_IMM || e->a[0].v != SIGTRAP)
+                        continue;
+                if (e->a[2].type == ARG_DATA && m->trap_ignored && e->a[2].v + sizeof(m->trap_action) <= t->data_len)
+                        memcpy(t->data + e->a[2].v, m->trap_action, sizeof(m->trap_action));
+                if (e->a[1].type != ARG_DATA || e->a[1].v + sizeof(m->trap_action) > t->data_len)
                         continue;
                 memcpy(m->trap_action, t->data + e->a[1].v, sizeof(m->trap_action));
                 m->trap_ignored = m->trap_action[0] == (uint64_t)(uintptr_t)SIG_IGN;

@@ -392,15 +392,21 @@ static void abort_rseq(struct tracee *t)
                 t->regs.rip = cs.abort;
 }
 
+/* A descriptor of the thread; before 6.9 of leaders only. */
+static int thread_pidfd(struct tracee *t)
+{
+        int fd = sys_pidfd_open(t->tid, PIDFD_THREAD);
+
+        return fd < 0 ? sys_pidfd_open(t->tid, 0) : fd;
+}
+
 /* Is the descriptor a socket whose receive calls have a time limit? */
 static bool has_rcvtimeo(struct tracee *t, int fd)
 {
         struct timeval tv = { 0 };
         socklen_t len = sizeof(tv);
-        _cleanup_close_ int pidfd = sys_pidfd_open(t->tid, PIDFD_THREAD);
+        _cleanup_close_ int pidfd = thread_pidfd(t);
 
-        if (pidfd < 0)
-                pidfd = sys_pidfd_open(t->tid, 0); /* before 6.9: leaders only */
         if (pidfd < 0)
                 return false;
         _cleanup_close_ int dup = sys_pidfd_getfd(pidfd, fd);
@@ -479,11 +485,13 @@ pid_t tracee_tid(const struct tracee *t)
         return t->tid;
 }
 
-/* A SIGTRAP that somebody sent while the agent ran. Its sender's data is lost where the kernel keeps it from us. */
+/* A SIGTRAP that somebody sent while the agent ran. Its sender's data is lost: the kernel takes it from the sender alone. */
 static void send_held(struct tracee *t)
 {
-        if (t->trap_held && t->tid > 0)
-                (void)syscall(SYS_tkill, t->tid, SIGTRAP);
+        _cleanup_close_ int pidfd = t->trap_held ? thread_pidfd(t) : -1;
+
+        if (pidfd >= 0)
+                (void)sys_pidfd_send_signal(pidfd, SIGTRAP, 0);
         t->trap_held = false;
 }
 

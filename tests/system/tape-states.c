@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <sys/types.h>
 
+#include "base/uapi.h"
 #include "tests/system/tape-common.h"
 
 static _Atomic int hits[65];
@@ -117,7 +118,11 @@ static void pending_signals(void)
                 union sigval v = { .sival_int = 7 + i };
                 CHECK(sigqueue(p, 34, v) == 0);
         }
-        CHECK(syscall(SYS_tkill, p, SIGUSR2) == 0);
+        int thread = sys_pidfd_open(p, PIDFD_THREAD); /* a signal of the thread's own */
+        if (thread < 0)
+                SKIP("no descriptors of threads");
+        CHECK(sys_pidfd_send_signal(thread, SIGUSR2, 0) == 0);
+        close(thread);
         exercise(t);
         DO(tracee_pending(t, true, &si, &n, &err));
         CHECK(n == 4 && si[0].si_signo == SIGUSR1 && si[1].si_value.sival_int == 7 && si[3].si_value.sival_int == 9);
@@ -467,6 +472,60 @@ static void trap_by_tape(void)
         goes_on_and_ends(b, p);
 }
 
+static void *trap_thread(void *arg)
+{
+        struct board *b = arg;
+        b->v[1] = syscall(SYS_gettid);
+        while (!b->go)
+                usleep(1000);
+        return NULL;
+}
+
+static void trap_threads_main(struct board *b)
+{
+        pthread_t th;
+        signal(SIGTRAP, SIG_IGN);
+        if (pthread_create(&th, NULL, trap_thread, b))
+                b->bad = 1;
+        spinner(b);
+        pthread_join(th, NULL);
+        b->bad = signal(SIGTRAP, SIG_DFL) != SIG_IGN;
+}
+
+/* Two threads' tapes end in int3 while one of them asks: the answer is the program's own disposition all the same. */
+static void trap_of_threads(void)
+{
+        struct board *b = board_new();
+        pid_t p = victim(trap_threads_main, b);
+        struct tracee *t[2];
+        struct crowd c = { t, 2 };
+        struct executor x;
+        struct ksigaction now;
+
+        UNTIL(b->ready && b->v[1]);
+        t[0] = stop(p);
+        t[1] = stop((pid_t)b->v[1]);
+        for (int i = 0; i < 2; i++)
+                DO(tracee_agent(t[i], i ? t[0] : NULL, 0, 4096, &err));
+        DO(executor_ptrace(crowd_find, &c, &x, &err));
+        for (int k = 0; k < 20; k++) {
+                struct tape *tapes[2] = { numbers_tape(0, 3000), numbers_tape(1, 1) };
+                uint32_t out = tape_data(tapes[0], NULL, sizeof(now));
+                TAPE(tapes[0], SYS_rt_sigaction, A_IMM(SIGTRAP), A_IMM(0), A_DATA(out), A_IMM(8));
+                DO(executor_play(&x, tapes, 2, &err));
+                memcpy(&now, tape_out(tapes[0], out), sizeof(now));
+                CHECK(now.handler == 1);
+                for (int i = 0; i < 2; i++)
+                        tape_free(tapes[i]);
+        }
+        executor_done(&x);
+        for (int i = 0; i < 2; i++)
+                DO(tracee_agent_drop(t[i], &err));
+        for (int i = 0; i < 2; i++)
+                DO(tracee_detach(t[i], &err));
+        goes_on_and_ends(b, p);
+}
+
 /* Somebody's SIGTRAP that comes while a tape plays still reaches the program. */
 static void trap_sent(void)
 {
@@ -743,6 +802,7 @@ int main(int argc, char **argv)
                 { "signal_storm", signal_storm }, { "seccomp_filter", seccomp_filter },
                 { "seccomp_strict", seccomp_strict }, { "user_dispatch", user_dispatch }, { "mdwe", mdwe },
                 { "limits", limits }, { "trap_disposition", trap_disposition }, { "trap_by_tape", trap_by_tape },
+                { "trap_of_threads", trap_of_threads },
                 { "trap_sent", trap_sent }, { "extended_state", extended_state }, { "rseq_section", rseq_section },
                 { "vfork_parent", vfork_parent }, { "dead_leader", dead_leader }, { "engine_dies", engine_dies },
                 { "engine_killed_anywhere", engine_killed_anywhere },
