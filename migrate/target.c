@@ -217,7 +217,10 @@ static int on_image(struct target *t, struct err *err)
         int s = sys_fsync(t->imagefd);
         if (s < 0)
                 return err_sys(err, EX_FAIL, s, "cannot write the image", "%s", "fsync");
-        r = put_journal(t, OWNER_PREPARED, err);
+        /* The run state too: from here on another process may have to play GO, and must find its first process. */
+        r = ground_commit(t->ground, err);
+        if (r == 0)
+                r = put_journal(t, OWNER_PREPARED, err);
         if (r == 0)
                 r = ledger_move(node_lib_dirfd(t->node), t->token, LEDGER_NONE, LEDGER_PREPARED, NULL, err);
         if (r == 1)
@@ -260,9 +263,7 @@ static int on_take(struct target *t, const Gantry__WireTake *m, struct err *err)
                 return r;
         t->state = TARGET_CLAIMED;
         timers_start(&t->timers, "go");
-        r = ground_commit(t->ground, err);
-        if (r == 0)
-                r = session_go(&t->subject, err);
+        r = session_go(&t->subject, err);
         timers_stop(&t->timers);
         return r;
 }
