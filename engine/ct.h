@@ -98,6 +98,9 @@ void ground_undo(struct ground *g);
 /* After GO: the caller's process becomes the monitor of this container (exec of ctrmon, which holds init's pidfd and the
  * console master; init must be our child). Does not return on success. state files are written before. */
 int ground_monitor(struct ground *g, struct err *err);
+/* A child that keeps the console's master and becomes the monitor should this process die before ground_monitor(): to be
+ * called when the restore is done, before anything is promised to another node. ground_undo() ends it. */
+int ground_keeper(struct ground *g, struct err *err);
 /* Durable run state (pid + start time) so that other commands see the container as running; part of GO's path. */
 int ground_commit(struct ground *g, struct err *err);
 

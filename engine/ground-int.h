@@ -17,11 +17,15 @@ struct ground {
         enum ground_for purpose;
         pid_t pid;
         int pidfd, ctl, sock, console, monitor;
+        int keeper, keeper_pipe;                          /* keeper.c: its pidfd, and what sends it away */
         int tree[TREE_N];                                 /* detached mounts, -1 once handed on */
         dev_t dev[TREE_N];
         struct filter filter;
         char **argv;                                      /* init's; START only */
 };
+
+/* keeper.c: in order, when this process is about to become the monitor; else it is killed. */
+void keeper_end(struct ground *g, bool in_order);
 
 /* trees.c */
 int tree_root(struct ct *ct, int *ret, struct err *err);

@@ -211,6 +211,7 @@ int ct_ground(struct ct *ct, enum ground_for purpose, struct ground **ret, struc
         if (!g)
                 return err_sys(err, EX_FAIL, ENOMEM, cannot, "%s", ct->name);
         *g = (struct ground){.ct = ct, .purpose = purpose, .pidfd = -1, .ctl = -1, .sock = -1, .console = -1, .monitor = -1,
+                             .keeper = -1, .keeper_pipe = -1,
                              .tree = {-1, -1, -1}};
         r = build(g, err);
         if (r < 0) {
@@ -306,6 +307,7 @@ int ground_commit(struct ground *g, struct err *err)
 
 int ground_monitor(struct ground *g, struct err *err)
 {
+        keeper_end(g, true);
         return monitor_exec(g->ct, g->pidfd, g->console, g->monitor, err);
 }
 
@@ -313,6 +315,7 @@ void ground_undo(struct ground *g)
 {
         if (!g)
                 return;
+        keeper_end(g, false);
         fd_close(g->ctl);
         fd_close(g->sock);
         if (g->pidfd >= 0)

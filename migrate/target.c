@@ -220,6 +220,8 @@ static int on_image(struct target *t, struct err *err)
         /* The run state too: from here on another process may have to play GO, and must find its first process. */
         r = ground_commit(t->ground, err);
         if (r == 0)
+                r = ground_keeper(t->ground, err);
+        if (r == 0)
                 r = put_journal(t, OWNER_PREPARED, err);
         if (r == 0)
                 r = ledger_move(node_lib_dirfd(t->node), t->token, LEDGER_NONE, LEDGER_PREPARED, NULL, err);
