@@ -150,11 +150,12 @@ int target_claimed(struct ct *ct, struct err *err)
 {
         struct subject s = {0};
         struct journal j;
+        struct err dead;
         int r = ct_journal_get(ct, &j, err);
 
         if (r < 0)
                 return r;
-        _cleanup_close_ int init = ct_init_pidfd(ct, NULL);
+        _cleanup_close_ int init = ct_init_pidfd(ct, &dead);
         if (init >= 0) {
                 r = ct_subject(ct, &s, err);
                 if (r == 0)

@@ -84,14 +84,15 @@ static void against(struct look *l, const char *name)
 {
         struct ct *ct = NULL;
         enum ct_state state;
+        struct err ignored;
 
         if (str_eq(name, l->m->name))
                 say(l, EX_EXISTS, "the name is taken on the target", "a container named %s is there", name);
         /* A container that cannot be read is that node's problem; what it may hold cannot be compared. */
-        if (ct_open(l->node, name, CT_LOCK_NONE, &ct, NULL) < 0)
+        if (ct_open(l->node, name, CT_LOCK_NONE, &ct, &ignored) < 0)
                 return;
         const struct ct_config *other = ct_config(ct);
-        if (ct_state(ct, &state, NULL) == 0 && state != CT_MOVED) {
+        if (ct_state(ct, &state, &ignored) == 0 && state != CT_MOVED) {
                 if (str_eq(other->uuid, l->config.uuid))
                         say(l, EX_EXISTS, "the uuid is taken on the target", "container %s has it", name);
                 if (memcmp(other->mac, l->config.mac, 6) == 0)

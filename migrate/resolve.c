@@ -70,6 +70,7 @@ static int resolve_named(struct ct *ct, const struct migrate_options *o, enum re
 {
         struct subject s = {.init_pidfd = -1, .cgroup_fd = -1, .root_fd = -1, .fssync_fd = -1};
         struct journal j;
+        struct err dead;
 
         int r = ct_journal_get(ct, &j, err);
         *ret = RESOLVED_NOTHING;
@@ -81,7 +82,7 @@ static int resolve_named(struct ct *ct, const struct migrate_options *o, enum re
                 r = target_claimed(ct, err);
                 return r < 0 ? r : ct_journal_put(ct, &here, err);
         }
-        bool alive = ct_subject(ct, &s, NULL) == 0;
+        bool alive = ct_subject(ct, &s, &dead) == 0;
         if (j.owner == OWNER_HERE) {
                 *ret = RESOLVED_HERE;
                 r = here_again(ct, &s, err);

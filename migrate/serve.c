@@ -115,6 +115,9 @@ int migrate_serve(const struct log *log, int in, int out, struct err *err)
         while (read(alive[0], &byte, 1) < 0 && errno == EINTR)
                 ;
         fd_close(alive[0]);
+        int status = 0, r = pidfd_wait(pidfd, 100, &status, err);
         fd_close(pidfd);
-        return 0;
+        if (r == 0 && status > 128)
+                return err_set(err, EX_FAIL, "the worker of the migration was killed", "by a signal", "signal %d", status - 128);
+        return r < 0 ? r : 0;
 }

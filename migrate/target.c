@@ -294,11 +294,12 @@ static int settle(struct target *t, struct err *err)
 static void undo(struct target *t)
 {
         enum ledger_state now;
+        struct err ignored;
 
         if (t->state == TARGET_CLAIMED)
                 return;
         if (t->state == TARGET_PREPARED &&
-            ledger_move(node_lib_dirfd(t->node), t->token, LEDGER_PREPARED, LEDGER_VOID, &now, NULL) < 0)
+            ledger_move(node_lib_dirfd(t->node), t->token, LEDGER_PREPARED, LEDGER_VOID, &now, &ignored) < 0)
                 return;                          /* not durable: it stays as it is, for --resolve */
         session_undo(t->restore);
         t->restore = NULL;
@@ -306,7 +307,7 @@ static void undo(struct target *t)
         t->ground = NULL;
         t->imagefd = fd_close(t->imagefd);
         if (t->ct)
-                (void)ct_incoming_remove(t->ct, NULL);
+                (void)ct_incoming_remove(t->ct, &ignored);
 }
 
 /* One message of a migration. 1: it was Take, and the container runs. */
@@ -369,11 +370,12 @@ static void clear_incoming(struct node *n, const Gantry__WireAsk *q)
 {
         struct ct *ct = NULL;
         struct journal j;
+        struct err ignored;
 
-        if (ct_incoming_open(n, q->name, &ct, NULL) < 0)
+        if (ct_incoming_open(n, q->name, &ct, &ignored) < 0)
                 return;
-        if (ct_journal_get(ct, &j, NULL) == 0 && str_eq(j.token, q->token))
-                (void)ct_incoming_remove(ct, NULL);
+        if (ct_journal_get(ct, &j, &ignored) == 0 && str_eq(j.token, q->token))
+                (void)ct_incoming_remove(ct, &ignored);
         ct_close(ct);
 }
 
@@ -381,12 +383,13 @@ static bool claimed_runs(struct node *n, const Gantry__WireAsk *q)
 {
         struct ct *ct = NULL;
         struct journal j;
+        struct err ignored;
         bool ok = true;
 
-        if (ct_incoming_open(n, q->name, &ct, NULL) < 0)
+        if (ct_incoming_open(n, q->name, &ct, &ignored) < 0)
                 return true;                     /* it has its name: a worker or an earlier answer came here before */
-        if (ct_journal_get(ct, &j, NULL) == 0 && str_eq(j.token, q->token))
-                ok = target_claimed(ct, NULL) == 0;
+        if (ct_journal_get(ct, &j, &ignored) == 0 && str_eq(j.token, q->token))
+                ok = target_claimed(ct, &ignored) == 0;
         ct_close(ct);
         return ok;
 }
