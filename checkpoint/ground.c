@@ -75,7 +75,7 @@ int ground_small(struct subject *s, const char *cgroup_path, struct err *err)
         s->sock = pair[0];
         s->sock_fd = STUB_SOCK;
         /* It must have become the stub before it is seized: the descriptor of the program closes itself on exec. */
-        for (unsigned i = 0; i < 2000; i++) {
+        for (unsigned i = 0; i < 20000; i++) {
                 int fd = sys_pidfd_getfd(pidfd, STUB_SOCK + 1);
                 if (fd == -EBADF)
                         return 0;

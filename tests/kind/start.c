@@ -24,6 +24,7 @@
 #include "base/cgroup.h"
 #include "base/pidfd.h"
 #include "tests/kind/driver.h"
+#include "tests/kind/look.h"
 
 #define PATIENCE_MS 20000
 
@@ -44,9 +45,44 @@ int failed_err(struct trial *r, const char *what, const struct err *err)
         return failed(r, "%s: %s", what, err_format(err, text, sizeof(text)));
 }
 
+static void nap(void)
+{
+        const struct timespec t = {.tv_nsec = 5000000};
+
+        nanosleep(&t, NULL);
+}
+
 static void cgroup_name(const struct trial *r, char ret[200])
 {
         snprintf(ret, 200, "%s-%u", r->cgroup, r->grounds);
+}
+
+/* What a driver that was ended left under this name: it may be frozen. */
+static void cgroup_clear(struct cgroups *cg, const char *name)
+{
+        int dir = cgroup_open_v2(cg, name, NULL);
+
+        if (dir < 0)
+                return;
+        (void)cgroup_kill(dir, NULL);
+        (void)cgroup_thaw(dir, NULL);
+        close(dir);
+        for (int i = 0; i < 100 && cgroup_remove(cg, name, NULL) < 0; i++)
+                nap();
+}
+
+static int cgroup_next(struct trial *r, char name[200])
+{
+        struct cgroups *cg = NULL;
+        struct err err = {0};
+
+        r->grounds++;
+        cgroup_name(r, name);
+        if (cgroups_open(&cg, &err) < 0)
+                return failed_err(r, "cgroups", &err);
+        cgroup_clear(cg, name);
+        cgroups_free(cg);
+        return 0;
 }
 
 static int cgroup_make(struct trial *r)
@@ -55,8 +91,8 @@ static int cgroup_make(struct trial *r)
         struct err err = {0};
         char name[200];
 
-        r->grounds++;
-        cgroup_name(r, name);
+        if (cgroup_next(r, name) < 0)
+                return -1;
         int n = cgroups_open(&cg, &err);
         if (n == 0)
                 n = cgroup_create(cg, name, &err);
@@ -85,13 +121,6 @@ static void become_victim(const struct trial *r)
         _exit(127);
 }
 
-static void nap(void)
-{
-        const struct timespec t = {.tv_nsec = 5000000};
-
-        nanosleep(&t, NULL);
-}
-
 /* Waits until r->dir/name is there, or the victim has ended. */
 static int file_wait(struct trial *r, const char *name)
 {
@@ -106,6 +135,45 @@ static int file_wait(struct trial *r, const char *name)
                 nap();
         }
         return failed(r, "the victim did not say '%s' in %d s", name, PATIENCE_MS / 1000);
+}
+
+static unsigned long switches(struct trial *r)
+{
+        char path[64], line[256];
+        unsigned long n = 0;
+        pid_t pid = 0;
+
+        if (pidfd_pid(r->s.init_pidfd, &pid, NULL) < 0)
+                return 0;
+        snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+        FILE *f = fopen(path, "re");
+        while (f && fgets(line, sizeof(line), f))
+                if (strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+                        n = strtoul(line + 24, NULL, 10);
+        if (f)
+                fclose(f);
+        return n;
+}
+
+/* What a victim does for the first time after it has said "ready" (errno, a child that closes its descriptors) is done:
+ * its wait has gone round, and it looks the same twice. */
+static int victim_settle(struct trial *r)
+{
+        unsigned long first = switches(r);
+        char *before = NULL, diff[64];
+        int n = 1;
+
+        for (int ms = 0; n && ms < PATIENCE_MS; ms += 5) {
+                nap();
+                if (switches(r) < first + 3)
+                        continue;
+                char *now = look(r->s.cgroup_fd);
+                n = !before || !now || look_differs(before, now, diff, sizeof(diff));
+                free(before);
+                before = now;
+        }
+        free(before);
+        return n ? failed(r, "the victim does not come to rest") : 0;
 }
 
 int victim_start(struct trial *r)
@@ -124,7 +192,7 @@ int victim_start(struct trial *r)
         if (pid < 0)
                 return failed(r, "clone3: %s", strerror(errno));
         r->s.init_pidfd = pidfd;
-        return file_wait(r, "ready");
+        return file_wait(r, "ready") < 0 ? -1 : victim_settle(r);
 }
 
 int victim_ground(struct trial *r)
@@ -132,8 +200,8 @@ int victim_ground(struct trial *r)
         struct err err = {0};
         char name[200];
 
-        r->grounds++;
-        cgroup_name(r, name);
+        if (cgroup_next(r, name) < 0)
+                return -1;
         if (ground_small(&r->s, name, &err) < 0)
                 return failed_err(r, "the ground", &err);
         return 0;
@@ -208,7 +276,7 @@ int victim_gone(struct trial *r)
         struct err err = {0};
         int status = 0;
 
-        if (pidfd_alive(r->s.init_pidfd) && pidfd_wait(r->s.init_pidfd, PATIENCE_MS, &status, &err) != 0)
+        if (pidfd_wait(r->s.init_pidfd, PATIENCE_MS, &status, &err) != 0 && pidfd_alive(r->s.init_pidfd))
                 return failed(r, "the tree's init is still there");
         close(r->s.init_pidfd);
         r->s.init_pidfd = -1;
