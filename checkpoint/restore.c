@@ -427,12 +427,14 @@ static void kill_tree(struct restore *rs)
 {
         if (rs->s.cgroup_fd >= 0)
                 (void)cgroup_kill(rs->s.cgroup_fd, NULL);
-        for (size_t i = 0; i < rs->n_task; i++)
-                if (rs->task[i].pidfd >= 0)
-                        pidfd_end(rs->task[i].pidfd);
-        for (size_t i = 0; i < rs->n_task; i++)
+        /* An init does not end before its zombies are reaped, and those that we trace are ours to reap: init last, a leader
+         * after its threads. */
+        for (size_t i = rs->n_task; i-- > 0;) {
                 for (size_t k = rs->task[i].n_thread; k-- > 0;)
                         (void)tracee_detach(TAKE_PTR(rs->task[i].thread[k].tracee), NULL);
+                if (rs->task[i].pidfd >= 0)
+                        pidfd_end(rs->task[i].pidfd);
+        }
         if (rs->s.cgroup_fd >= 0)
                 (void)cgroup_thaw(rs->s.cgroup_fd, NULL);
 }
