@@ -2,9 +2,11 @@
 /*
  * The ledger of tokens (migrate/ledger.h): where the target's half of the hand-over becomes true.
  *
- *              ledger_move                ledger_move
- *      NONE ───────────────> PREPARED ───────────────> CLAIMED ── ledger_forget ──> NONE
- *        └───── ledger_ask ──────┴──────> VOID
+ *      NONE ── ledger_decide ──> CLAIMED ── ledger_forget ──> NONE
+ *        └──── ledger_decide, ledger_ask ──> VOID
+ *
+ * That everything is restored and waits (PREPARED) is not here but in the container's journal: it decides nothing, and a
+ * second sync would lengthen the freeze.
  *
  *  L1  A token that is CLAIMED never becomes VOID, one that is VOID never CLAIMED: whoever comes first decides.
  *  L2  A state is told to nobody before it is on the disk (path_replace: file and directory synced).
@@ -27,7 +29,7 @@
 #include "migrate/msg.h"
 
 static const char *const names[LEDGER_STATES] = {
-        [LEDGER_NONE] = "NONE", [LEDGER_PREPARED] = "PREPARED", [LEDGER_CLAIMED] = "CLAIMED", [LEDGER_VOID] = "VOID",
+        [LEDGER_NONE] = "NONE", [LEDGER_CLAIMED] = "CLAIMED", [LEDGER_VOID] = "VOID",
 };
 
 const char *ledger_state_name(enum ledger_state s)
@@ -76,7 +78,7 @@ static int read_state(int dir, const char *token, enum ledger_state *ret, struct
         int r = path_read(dir, token, &text, &n, err);
         if (r < 0)
                 return r;
-        for (int s = LEDGER_PREPARED; s < LEDGER_STATES; s++) {
+        for (int s = LEDGER_CLAIMED; s < LEDGER_STATES; s++) {
                 size_t len = strlen(names[s]);
                 if (n == len + 1 && text[len] == '\n' && memcmp(text, names[s], len) == 0) {
                         *ret = (enum ledger_state)s;
@@ -107,8 +109,7 @@ int ledger_get(int dirfd, const char *token, enum ledger_state *ret, struct err 
         return r < 0 ? r : read_state(dir, token, ret, err);
 }
 
-int ledger_move(int dirfd, const char *token, enum ledger_state from, enum ledger_state to, enum ledger_state *ret_now,
-                struct err *err)
+int ledger_decide(int dirfd, const char *token, enum ledger_state to, enum ledger_state *ret_now, struct err *err)
 {
         _cleanup_close_ int dir = -1, lock = -1;
         enum ledger_state now = LEDGER_NONE;
@@ -122,7 +123,7 @@ int ledger_move(int dirfd, const char *token, enum ledger_state from, enum ledge
                 return r;
         if (ret_now)
                 *ret_now = now;
-        if (now != from)
+        if (now != LEDGER_NONE)
                 return 1;
         return write_state(dir, token, to, err);
 }
@@ -137,7 +138,7 @@ int ledger_ask(int dirfd, const char *token, enum ledger_state *ret, struct err 
                 r = open_locked(dirfd, &dir, &lock, err);
         if (r == 0)
                 r = read_state(dir, token, &now, err);
-        if (r == 0 && now != LEDGER_CLAIMED && now != LEDGER_VOID)
+        if (r == 0 && now == LEDGER_NONE)
                 r = write_state(dir, token, LEDGER_VOID, err);
         if (r < 0)
                 return r;

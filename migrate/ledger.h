@@ -8,14 +8,14 @@
 
 #include "base/err.h"
 
-enum ledger_state { LEDGER_NONE, LEDGER_PREPARED, LEDGER_CLAIMED, LEDGER_VOID, LEDGER_STATES };
+enum ledger_state { LEDGER_NONE, LEDGER_CLAIMED, LEDGER_VOID, LEDGER_STATES };
 const char *ledger_state_name(enum ledger_state s);
 
 /* dirfd: /var/lib/gantry. */
 int ledger_get(int dirfd, const char *token, enum ledger_state *ret, struct err *err);
-/* from → to. 1: it is in another state, which *ret_now (may be NULL) tells; nothing was changed. */
-int ledger_move(int dirfd, const char *token, enum ledger_state from, enum ledger_state to, enum ledger_state *ret_now,
-                struct err *err);
+/* Decides a token that nobody has decided: CLAIMED or VOID. 1: it is decided already, *ret_now (may be NULL) tells how; nothing
+ * was changed. */
+int ledger_decide(int dirfd, const char *token, enum ledger_state to, enum ledger_state *ret_now, struct err *err);
 /* The question of a source in doubt: anything but CLAIMED becomes VOID. *ret: CLAIMED or VOID. */
 int ledger_ask(int dirfd, const char *token, enum ledger_state *ret, struct err *err);
 /* The source's GONE is durable: nobody will ask again. Only a CLAIMED entry goes; VOID ones stay. */

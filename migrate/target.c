@@ -8,7 +8,7 @@
  *
  *  T1  The container's directory is NAME.incoming until CLAIMED is durable; nobody takes it for a container.
  *  T2  READY is sent only when everything is restored, detached under a frozen cgroup, and PREPARED is durable.
- *  T3  PREPARED becomes CLAIMED or VOID by one compare and set in the ledger; VOID may come from anybody, here too: a target
+ *  T3  The token becomes CLAIMED or VOID by one compare and set in the ledger; VOID may come from anybody, here too: a target
  *      that loses patience voids its own token before it undoes, so that a late TAKE finds nothing to take.
  *  T4  Nothing runs, and no packet passes, before CLAIMED is durable; after it nothing is undone.
  *  T5  RUNNING is sent after GO. The ledger forgets the token only when GONE has come and the directory has its name.
@@ -27,7 +27,6 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "base/sys.h"
 #include "migrate/ask.h"
 #include "migrate/check.h"
 #include "migrate/disk.h"
@@ -213,20 +212,13 @@ static int on_image(struct target *t, struct err *err)
                 r = session_park(t->restore, err);
         if (r < 0)
                 return r;
-        timers_start(&t->timers, "prepared");
-        int s = sys_fsync(t->imagefd);
-        if (s < 0)
-                return err_sys(err, EX_FAIL, s, "cannot write the image", "%s", "fsync");
+        timers_start(&t->timers, "prepared");    /* the image is on the disk since its last round */
         /* The run state too: from here on another process may have to play GO, and must find its first process. */
         r = ground_commit(t->ground, err);
         if (r == 0)
                 r = ground_keeper(t->ground, err);
         if (r == 0)
                 r = put_journal(t, OWNER_PREPARED, err);
-        if (r == 0)
-                r = ledger_move(node_lib_dirfd(t->node), t->token, LEDGER_NONE, LEDGER_PREPARED, NULL, err);
-        if (r == 1)
-                r = err_set(err, EX_PEER, "the migration was called off", "its token is void", "%s", t->token);
         timers_stop(&t->timers);
         if (r < 0)
                 return r;
@@ -258,7 +250,7 @@ static int on_take(struct target *t, const Gantry__WireTake *m, struct err *err)
                 return err_set(err, EX_PEER, "the other node broke the protocol", "there is nothing to take", "%.40s",
                                m->token);
         timers_start(&t->timers, "claimed");
-        int r = ledger_move(node_lib_dirfd(t->node), t->token, LEDGER_PREPARED, LEDGER_CLAIMED, NULL, err);
+        int r = ledger_decide(node_lib_dirfd(t->node), t->token, LEDGER_CLAIMED, NULL, err);
         if (r == 1)
                 return err_set(err, EX_PEER, "the migration was called off", "its token is void", "%s", t->token);
         if (r < 0)
@@ -299,7 +291,7 @@ static void undo(struct target *t)
         if (t->state == TARGET_CLAIMED)
                 return;
         if (t->state == TARGET_PREPARED &&
-            ledger_move(node_lib_dirfd(t->node), t->token, LEDGER_PREPARED, LEDGER_VOID, &now, &ignored) < 0)
+            ledger_decide(node_lib_dirfd(t->node), t->token, LEDGER_VOID, &now, &ignored) < 0)
                 return;                          /* not durable: it stays as it is, for --resolve */
         session_undo(t->restore);
         t->restore = NULL;

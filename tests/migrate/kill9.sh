@@ -56,8 +56,6 @@ death source after journal frozen running
 death target after journal VOID running
 death target before journal PREPARED running
 death target after journal PREPARED running
-death target before ledger PREPARED running
-death target after ledger PREPARED running
 death source before journal OFFERED running
 death source after journal OFFERED any
 death target before ledger CLAIMED any

@@ -148,5 +148,5 @@ runs_only_on() {
 census() {
         on "$1" "$ROOT/tests/suites/census" take | grep -v -E '^process (census|bash|sort|nsenter|env)$' |
                 awk -v own="gantry-$PREFIX-$1" '$1 == "loop" && index($2, "/var/lib/gantry/") != 1 { next }
-                        $1 == "cgroup" && !index($0, own) { next } { print }'
+                        $1 == "cgroup" && (!index($0, own) || $0 ~ own "$") { next } { print }'
 }

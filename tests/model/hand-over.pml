@@ -11,13 +11,13 @@
  *
  * MUTANT removes one rule, to show that the checks below would notice:
  *      1 TAKE before OFFERED is durable · 2 an answer VOID that was not written · 3 a guard that outlives OFFERED and thaws
- *      4 a target that goes on PREPARED alone · 5 a source that kills at its own timeout · 6 a claim that does not compare
+ *      4 a target that goes on alone · 5 a source that kills at its own timeout · 6 a claim that does not compare
  */
 #ifndef MUTANT
 #define MUTANT 0
 #endif
 
-mtype = { HERE, OFFERED, GONE, NONE, PREPARED, CLAIMED, VOID, READY, TAKE, RUNNING };
+mtype = { HERE, OFFERED, GONE, NONE, CLAIMED, VOID, READY, TAKE, RUNNING };
 
 mtype journal = HERE;           /* the source's, durable */
 mtype ledger = NONE;            /* the target's, durable */
@@ -134,8 +134,6 @@ active proctype Target()
         T_DIES;
         atomic { t_tasks = true };                      /* restored, detached, frozen */
         T_DIES;
-        atomic { if :: ledger == NONE -> ledger = PREPARED :: else -> goto undo fi };
-        T_DIES;
         if :: link && nfull(to_s) -> to_s ! READY :: else fi;
         T_DIES;
         if
@@ -143,13 +141,13 @@ active proctype Target()
 #if MUTANT == 4
         :: atomic { 1 }
 #endif
-        :: atomic { 1 -> if :: ledger == PREPARED -> ledger = VOID :: else fi; goto undo }  /* no patience, no link */
+        :: atomic { 1 -> if :: ledger == NONE -> ledger = VOID :: else fi; goto undo }  /* no patience, no link */
         fi;
         T_DIES;
 #if MUTANT == 6
         atomic { ledger = CLAIMED };
 #else
-        atomic { if :: ledger == PREPARED -> ledger = CLAIMED :: else -> goto undo fi };
+        atomic { if :: ledger == NONE -> ledger = CLAIMED :: else -> goto undo fi };
 #endif
         T_DIES;
         atomic { t_runs = true };                       /* GO */

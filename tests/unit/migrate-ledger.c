@@ -33,9 +33,10 @@ Test(ledger, the_way_of_a_migration)
 
         cr_expect_eq(ledger_get(fd, TOKEN, &s, NULL), 0);
         cr_expect_eq(s, LEDGER_NONE);
-        cr_expect_eq(ledger_move(fd, TOKEN, LEDGER_NONE, LEDGER_PREPARED, &s, NULL), 0);
-        cr_expect_eq(ledger_move(fd, TOKEN, LEDGER_NONE, LEDGER_PREPARED, &s, NULL), 1);
-        cr_expect_eq(ledger_move(fd, TOKEN, LEDGER_PREPARED, LEDGER_CLAIMED, &s, NULL), 0);
+        cr_expect_eq(ledger_decide(fd, TOKEN, LEDGER_CLAIMED, &s, NULL), 0);
+        cr_expect_eq(ledger_decide(fd, TOKEN, LEDGER_CLAIMED, &s, NULL), 1);
+        cr_expect_eq(ledger_decide(fd, TOKEN, LEDGER_VOID, &s, NULL), 1);
+        cr_expect_eq(s, LEDGER_CLAIMED);
         cr_expect_eq(ledger_ask(fd, TOKEN, &s, NULL), 0);
         cr_expect_eq(s, LEDGER_CLAIMED);
         cr_expect_eq(ledger_forget(fd, TOKEN, NULL), 0);
@@ -51,9 +52,8 @@ Test(ledger, a_question_voids_what_is_not_claimed)
 
         cr_expect_eq(ledger_ask(fd, TOKEN, &s, NULL), 0);
         cr_expect_eq(s, LEDGER_VOID, "unknown");
-        cr_expect_eq(ledger_move(fd, TOKEN, LEDGER_NONE, LEDGER_PREPARED, &s, NULL), 1);
+        cr_expect_eq(ledger_decide(fd, TOKEN, LEDGER_CLAIMED, &s, NULL), 1);
         cr_expect_eq(s, LEDGER_VOID);
-        cr_expect_eq(ledger_move(fd, TOKEN, LEDGER_PREPARED, LEDGER_CLAIMED, &s, NULL), 1);
         cr_expect_eq(ledger_forget(fd, TOKEN, NULL), 0);
         cr_expect_eq(ledger_get(fd, TOKEN, &s, NULL), 0);
         cr_expect_eq(s, LEDGER_VOID, "it stays");
@@ -92,7 +92,7 @@ static void *racer(void *arg)
         if (r->ask)
                 r->r = ledger_ask(r->fd, TOKEN, &r->s, NULL);
         else
-                r->r = ledger_move(r->fd, TOKEN, LEDGER_PREPARED, LEDGER_CLAIMED, &r->s, NULL);
+                r->r = ledger_decide(r->fd, TOKEN, LEDGER_CLAIMED, &r->s, NULL);
         return NULL;
 }
 
@@ -108,7 +108,6 @@ Test(ledger, claim_and_question_race)
                 pthread_t t[2];
 
                 pthread_barrier_init(&b, NULL, 2);
-                cr_assert_eq(ledger_move(fd, TOKEN, LEDGER_NONE, LEDGER_PREPARED, NULL, NULL), 0);
                 for (int k = 0; k < 2; k++)
                         pthread_create(&t[k], NULL, racer, &at[k]);
                 for (int k = 0; k < 2; k++)
