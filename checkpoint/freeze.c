@@ -63,17 +63,28 @@ int subject_thaw(const struct subject *s, bool network, struct err *err)
         return r;
 }
 
+/* Leaving repair clears SO_REUSEADDR: the value that the dump, or the restore, has put there goes back. */
+static int repair_off(int fd)
+{
+        int off = 0, reuse = 0;
+        socklen_t len = sizeof(reuse);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, &len) < 0 ||
+            setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)) < 0)
+                return -errno;
+        reuse = reuse != 0;
+        return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)) < 0 ? -errno : 0;
+}
+
 /* Runs in the guard: what we held, in the order of the cure. */
 static void guard_cure(const struct dump *d, const int socks[], size_t n)
 {
-        int off = 0;
-
         if (d->s.outside && d->s.outside->offered && d->s.outside->offered(d->s.ctx) == 1)
                 _exit(0);
         if (d->s.outside && d->s.outside->network)
                 (void)d->s.outside->network(d->s.ctx, false, NULL);
         for (size_t i = 0; i < n; i++)
-                (void)setsockopt(socks[i], IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off));
+                (void)repair_off(socks[i]);
         (void)subject_thaw(&d->s, false, NULL);
         _exit(0);
 }
@@ -444,7 +455,7 @@ int dump_release(struct dump *d, struct err *err)
 
 static int repair_off_fd(int fd)
 {
-        int domain = 0, proto = 0, off = 0;
+        int domain = 0, proto = 0;
         struct tcp_info info = {};
         socklen_t len = sizeof(int);
 
@@ -458,7 +469,7 @@ static int repair_off_fd(int fd)
             info.tcpi_state == TCP_CLOSE)
                 return 0;
         /* Also where it is not in repair: the window probe is what brings the peer's true window. */
-        return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)) < 0 ? -errno : 0;
+        return repair_off(fd);
 }
 
 int subject_repair_off(const struct subject *s, struct err *err)

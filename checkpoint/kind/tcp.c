@@ -12,10 +12,12 @@
  *            holds back · cork
  *   GO       REPAIR 0 on each socket, by whoever plays it: a window probe, whose answer opens the window
  *
- * A tail that is pushed in repair would count as sent, and wait for a retransmission. SO_REUSEADDR after bind: before it,
- * bind fails in repair. Pacing is moderate, because the time that the kernel owes a paced packet outlives the option.
+ * A tail that is pushed in repair would count as sent, and wait for a retransmission. Pacing is moderate, because the time that
+ * the kernel owes a paced packet outlives the option. TCP_REPAIR sets SO_REUSEADDR to a value of its own on its way in, and to 0
+ * on its way out (any kernel): who plays it puts the program's value back each time, or its next bind() of the port would fail.
  *
- * Refused by name: closing states, connections that nobody has accepted yet, filters, a bound device, out-of-band data.
+ * Refused by name: closing states, a connection that has ended but is not closed, one that is shut down for reading, connections
+ * that nobody has accepted yet, filters, an upper layer (kernel TLS), a bound device, urgent data and errors not read yet.
  */
 #include "checkpoint/kind/tcp.h"
 
@@ -24,6 +26,7 @@
 #include <inttypes.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -78,10 +81,13 @@ static bool in_flight(int fd)
         return ioctl(fd, SIOCOUTQ, &outq) == 0 && ioctl(fd, SIOCOUTQNSD, &nsd) == 0 && outq > nsd;
 }
 
+struct before { unsigned long rate; };   /* what settle has changed */
+
 /* 1: something is in flight; to be asked again. */
 int tcp_settle(struct dump *d, const struct obj *o, int fd, struct err *err)
 {
-        unsigned long rate = PACE, *old = *dump_slot(d, o);
+        unsigned long rate = PACE;
+        struct before *old = *dump_slot(d, o);
         socklen_t len = sizeof(rate);
 
         if (o->facts.file.tcp_state != STATE_ESTABLISHED)
@@ -90,9 +96,12 @@ int tcp_settle(struct dump *d, const struct obj *o, int fd, struct err *err)
                 old = calloc(1, sizeof(*old));
                 if (!old)
                         return kind_nomem(err);
+                if (getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &old->rate, &len) < 0) {
+                        free(old);
+                        return failed(err, "cannot ask how a connection is paced");
+                }
                 *dump_slot(d, o) = old;
-                if (getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, old, &len) < 0 ||
-                    setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)) < 0)
+                if (setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)) < 0)
                         return failed(err, "cannot pace a connection");
         }
         return in_flight(fd);
@@ -100,22 +109,29 @@ int tcp_settle(struct dump *d, const struct obj *o, int fd, struct err *err)
 
 int tcp_quiesce(struct dump *d, const struct obj *o, int fd, struct err *err)
 {
+        uint32_t reuse = 0;
+
         (void)d;
         if (o->facts.file.tcp_state != STATE_ESTABLISHED)
                 return 0;
-        return set_int(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_ON) < 0 ? failed(err, "cannot put a connection into repair") : 0;
+        if (get_u32(fd, SOL_SOCKET, SO_REUSEADDR, &reuse) < 0 || set_int(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_ON) < 0 ||
+            set_int(fd, SOL_SOCKET, SO_REUSEADDR, reuse != 0) < 0)
+                return failed(err, "cannot put a connection into repair");
+        return 0;
 }
 
 int tcp_cure(struct dump *d, const struct obj *o, int fd, struct err *err)
 {
-        unsigned long *old = *dump_slot(d, o);
-        uint32_t repair = 0;
+        const struct before *old = *dump_slot(d, o);
+        uint32_t repair = 0, reuse = 0;
 
         if (o->facts.file.tcp_state != STATE_ESTABLISHED)
                 return 0;
-        if (get_u32(fd, IPPROTO_TCP, TCP_REPAIR, &repair) == 0 && repair && set_int(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF) < 0)
+        if (get_u32(fd, IPPROTO_TCP, TCP_REPAIR, &repair) == 0 && repair &&
+            (get_u32(fd, SOL_SOCKET, SO_REUSEADDR, &reuse) < 0 || set_int(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF) < 0 ||
+             set_int(fd, SOL_SOCKET, SO_REUSEADDR, reuse != 0) < 0))
                 return failed(err, "cannot take a connection out of repair");
-        if (old && setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, old, sizeof(*old)) < 0)
+        if (old && setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &old->rate, sizeof(old->rate)) < 0)
                 return failed(err, "cannot unpace a connection");
         return 0;
 }
@@ -206,13 +222,45 @@ static int take_local(int fd, int family, struct tcp *x, struct err *err)
 
 static int refuse_options(const struct kind *k, const struct obj *o, int fd, struct err *err)
 {
-        char dev[16] = "";
-        socklen_t len = sizeof(dev), none = 0;
+        char dev[16] = "", ulp[16] = "";
+        socklen_t len = sizeof(dev), none = 0, ulp_len = sizeof(ulp);
 
         if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, &len) == 0 && len && dev[0])
                 return kind_refuse(k, &o->facts, err, "a TCP socket bound to a device", "End the program that holds it");
-        if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &none) == 0 && none)
+        /* A filter that is no classic BPF program cannot be read: EACCES. */
+        int r = getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &none);
+        if (r == 0 ? none > 0 : errno == EACCES)
                 return kind_refuse(k, &o->facts, err, "a TCP socket with a packet filter", "End the program that holds it");
+        if (getsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, &ulp_len) == 0 && ulp_len && ulp[0]) {
+                char what[64];
+                snprintf(what, sizeof(what), "a TCP socket under the kernel's %.15s", ulp);
+                return kind_refuse(k, &o->facts, err, what, "Turn it off in the program, or end the program");
+        }
+        return 0;
+}
+
+/* What neither a record nor a fresh socket can hold. */
+static int refuse_state(const struct kind *k, const struct obj *o, int fd, const struct tcp_info *info, struct err *err)
+{
+        struct pollfd p = { .fd = fd, .events = POLLPRI | POLLRDHUP };
+        uint8_t state = o->facts.file.tcp_state;
+
+        if (state == STATE_CLOSE && (info->tcpi_segs_out || info->tcpi_segs_in))
+                return kind_refuse(k, &o->facts, err, "a TCP connection that has ended and is not closed yet",
+                                   "Wait until the program closes it, or end the program");
+        if (state == STATE_LISTEN && info->tcpi_unacked)
+                return kind_refuse(k, &o->facts, err, "a connection that it has not accepted yet", "Try again; the program is slow to accept");
+        if (state != STATE_ESTABLISHED)
+                return 0;
+        if (poll(&p, 1, 0) < 0)
+                return failed(err, "cannot ask for a connection's events");
+        if (p.revents & POLLPRI)
+                return kind_refuse(k, &o->facts, err, "a TCP connection with urgent data", "Try again when the program has read it");
+        if (p.revents & POLLRDHUP)
+                return kind_refuse(k, &o->facts, err, "a TCP connection that is shut down for reading", "End the program that holds it");
+        if (p.revents & POLLERR)
+                return kind_refuse(k, &o->facts, err, "a TCP connection with an error or a notice that nobody has read yet",
+                                   "Try again when the program has read it");
         return 0;
 }
 
@@ -235,14 +283,16 @@ int tcp_take(const struct kind *k, struct dump *d, const struct obj *o, int fd, 
         if (get_u32(fd, SOL_SOCKET, SO_SNDBUF, &ret->sndbuf) < 0 || get_u32(fd, SOL_SOCKET, SO_RCVBUF, &ret->rcvbuf) < 0 ||
             getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
                 return failed(err, "cannot read a socket's buffers");
-        if (ret->state == STATE_LISTEN) {
+        r = refuse_state(k, o, fd, &info, err);
+        if (r < 0)
+                return r;
+        if (ret->state == STATE_LISTEN)
                 ret->backlog = info.tcpi_sacked;
-                if (info.tcpi_unacked)
-                        return kind_refuse(k, &o->facts, err, "a connection that it has not accepted yet",
-                                           "Try again; the program is slow to accept");
-        }
         if (ret->state != STATE_ESTABLISHED)
                 return 0;
+        const struct before *old = *dump_slot(d, o);
+        if (old)
+                tcp_option_set(ret, SOL_SOCKET, SO_MAX_PACING_RATE, &old->rate, sizeof(old->rate), old->rate == ~0UL);
         return take_conn(d, o, fd, &ret->conn, err);
 }
 
@@ -310,20 +360,44 @@ void tcp_plan_make(struct restore *rs, uint64_t id, int family, const struct tcp
         tape_keep_fd(t, TAPE(t, SYS_socket, A_IMM(family), A_IMM(type), A_IMM(IPPROTO_TCP)), id);
 }
 
+static bool buffer_locked(const struct tcp *x, uint32_t bit)
+{
+        const struct tcp_option *o = tcp_option_find(x, SOL_SOCKET, SO_BUF_LOCK);
+        uint32_t v = 0;
+
+        if (o && o->len == sizeof(v))
+                memcpy(&v, o->value, sizeof(v));
+        return v & bit;
+}
+
+/* Sizes that the program has set: only our own duplicate may pass the node's limits. The kernel doubles what it is given. */
+static void plan_fixed_buffers(struct restore *rs, uint64_t id, const struct tcp *x)
+{
+        if (!buffer_locked(x, SOCK_SNDBUF_LOCK) && !buffer_locked(x, SOCK_RCVBUF_LOCK))
+                return;
+        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_SELF, 0 });
+        tape_label(t, "buffers of a TCP socket (%" PRIu64 ")", id);
+        if (buffer_locked(x, SOCK_SNDBUF_LOCK))
+                tape_setint(t, A_FD(id), SOL_SOCKET, SO_SNDBUFFORCE, (int)(x->sndbuf / 2));
+        if (buffer_locked(x, SOCK_RCVBUF_LOCK))
+                tape_setint(t, A_FD(id), SOL_SOCKET, SO_RCVBUFFORCE, (int)(x->rcvbuf / 2));
+}
+
 static void plan_listen(struct restore *rs, uint64_t id, const struct tcp *x)
 {
         struct tape *t = restore_tape(rs, restore_owner(rs, id));
 
         tape_label(t, "bind a TCP socket (%" PRIu64 ")", id);
-        tcp_options_plan(t, A_FD(id), x, false);
+        tcp_options_plan(t, A_FD(id), x, TCP_EARLY | TCP_AFTER);
         if (x->bound)
                 TAPE(t, SYS_bind, A_FD(id), A_DATA(tape_address(t, &x->local)), A_IMM(address_len(&x->local)));
         if (x->state == STATE_LISTEN)
                 TAPE(t, SYS_listen, A_FD(id), A_IMM(x->backlog));
-        tcp_options_plan(t, A_FD(id), x, true);
+        tcp_options_plan(t, A_FD(id), x, TCP_LAST);
+        plan_fixed_buffers(rs, id, x);
 }
 
-/* The kernel doubles what it is given. */
+/* Room for the queues, whatever the sizes were. */
 static void plan_buffers(struct tape *t, uint64_t id, const struct tcp *x)
 {
         uint32_t snd = x->sndbuf, rcv = x->rcvbuf;
@@ -334,6 +408,17 @@ static void plan_buffers(struct tape *t, uint64_t id, const struct tcp *x)
                 rcv = 2 * x->conn.inq + 65536;
         tape_setint(t, A_FD(id), SOL_SOCKET, SO_SNDBUFFORCE, (int)(snd / 2));
         tape_setint(t, A_FD(id), SOL_SOCKET, SO_RCVBUFFORCE, (int)(rcv / 2));
+}
+
+/* Sizes that were set are fixed from then on; those that nobody but us has set go on growing and shrinking (5.14+). */
+static void plan_buffer_lock(struct tape *t, uint64_t id, const struct tcp *x)
+{
+        uint32_t lock = (buffer_locked(x, SOCK_SNDBUF_LOCK) ? SOCK_SNDBUF_LOCK : 0u) |
+                        (buffer_locked(x, SOCK_RCVBUF_LOCK) ? SOCK_RCVBUF_LOCK : 0u);
+        uint32_t e = TAPE(t, SYS_setsockopt, A_FD(id), A_IMM(SOL_SOCKET), A_IMM(SO_BUF_LOCK), A_DATA(tape_data(t, &lock, sizeof(lock))),
+                          A_IMM(sizeof(lock)));
+
+        tape_may_fail(t, e, ENOPROTOOPT);
 }
 
 static void plan_seqs(struct tape *t, uint64_t id, const struct tcp_conn *c)
@@ -401,7 +486,7 @@ static int plan_connection(struct restore *rs, uint64_t id, const struct tcp *x,
         TAPE(t, SYS_bind, A_FD(id), A_DATA(tape_address(t, &x->local)), A_IMM(address_len(&x->local)));
         TAPE(t, SYS_connect, A_FD(id), A_DATA(tape_address(t, &c->peer)), A_IMM(address_len(&c->peer)));
         plan_negotiated(t, id, c);
-        tcp_options_plan(t, A_FD(id), x, false);
+        tcp_options_plan(t, A_FD(id), x, TCP_EARLY);
         tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE);
         tape_send(t, id, q, c->inq, 0);
         tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
@@ -422,12 +507,12 @@ int tcp_plan_bind(struct restore *rs, uint64_t id, const struct tcp *x, struct e
 
 int tcp_plan_park(struct restore *rs, uint64_t id, const struct tcp *x, struct err *err)
 {
-        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_SELF, 0 });
         const struct tcp_conn *c = &x->conn;
         _cleanup_free_ uint8_t *q = NULL;
 
         if (x->state != STATE_ESTABLISHED)
                 return 0;
+        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_SELF, 0 });
         int r = queue_bytes(rs, id, c, &q, err);
         if (r < 0)
                 return r;
@@ -435,7 +520,9 @@ int tcp_plan_park(struct restore *rs, uint64_t id, const struct tcp *x, struct e
         if (c->options & TCPI_OPT_TIMESTAMPS)
                 tape_setopt(t, A_FD(id), IPPROTO_TCP, TCP_TIMESTAMP, &c->timestamp, sizeof(c->timestamp));
         tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF_NO_WP);
+        tcp_options_plan(t, A_FD(id), x, TCP_AFTER);
         tape_send(t, id, q + c->inq + (c->outq - c->unsent), c->unsent, MSG_DONTWAIT | MSG_NOSIGNAL);
-        tcp_options_plan(t, A_FD(id), x, true);
+        tcp_options_plan(t, A_FD(id), x, TCP_LAST);
+        plan_buffer_lock(t, id, x);
         return 0;
 }
