@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/procfs.h"
@@ -278,6 +279,25 @@ static int take_object(struct dump *d, struct kt_object *x, struct err *err)
         return r;
 }
 
+/* As long as one asks for it, and two seconds at most. */
+static int settle(struct dump *d, struct err *err)
+{
+        const struct timespec tick = {.tv_nsec = 1000000};
+        int again = 1, r = 0;
+
+        for (int ms = 0; r >= 0 && again && ms < 2000; ms++) {
+                again = 0;
+                for (size_t i = 0; r >= 0 && i < d->t->n; i++)
+                        if (d->t->at[i].kind->settle) {
+                                r = d->t->at[i].kind->settle(d, &d->t->at[i].o, d->t->at[i].fds[0], err);
+                                again |= r > 0;
+                        }
+                if (again)
+                        nanosleep(&tick, NULL);
+        }
+        return r < 0 ? r : 0;
+}
+
 int kt_try_dump(struct kt *t, struct err *err)
 {
         struct dump d = {t};
@@ -286,6 +306,8 @@ int kt_try_dump(struct kt *t, struct err *err)
         for (size_t i = 0; r >= 0 && i < t->n; i++)
                 if (t->at[i].kind->refuse)
                         r = t->at[i].kind->refuse(&t->at[i].o.facts, err);
+        if (r >= 0)
+                r = settle(&d, err);
         for (size_t i = 0; r >= 0 && i < t->n; i++)
                 if (t->at[i].kind->quiesce)
                         r = t->at[i].kind->quiesce(&d, &t->at[i].o, t->at[i].fds[0], err);

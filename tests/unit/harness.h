@@ -4,7 +4,7 @@
  *
  *      struct kt *t = kt_new();
  *      uint64_t id = kt_add_fd(t, fd);      every descriptor that the kind is to see
- *      kt_dump(t);                          refuse, quiesce, ask, take; each record goes through pack and unpack
+ *      kt_dump(t);                          refuse, settle, quiesce, ask, take; each record goes through pack and unpack
  *      kt_close(t);                         the originals are gone
  *      kt_golden(t, PH_MAKE, "…");          the plan of a phase as text
  *      kt_sweep(t);                         fails every entry once, then runs clean
@@ -39,7 +39,7 @@ struct facts *kt_facts(struct kt *t, uint64_t id);
 /* The devpts index of the external console (default -1). */
 void kt_console(struct kt *t, int index);
 
-/* refuse, quiesce, ask, take: 0, or the first error in *err (NULL allowed). kt_cure() undoes quiesce. */
+/* refuse, settle, quiesce, ask, take: 0, or the first error in *err (NULL allowed). kt_cure() undoes settle and quiesce. */
 int kt_try_dump(struct kt *t, struct err *err);
 void kt_dump(struct kt *t);
 void kt_cure(struct kt *t);
