@@ -45,6 +45,19 @@ int worker_done(struct worker *w, struct err *err)
         return r;
 }
 
+/* A signal from the terminal is the command's to answer, also one that has reached us before we had left its session. */
+static void own_session(const sigset_t *before)
+{
+        static const int asked[] = {SIGINT, SIGTERM, SIGHUP};
+
+        (void)setsid(); /* cannot fail in a process that was just made */
+        for (int i = 0; i < 3; i++)
+                (void)signal(asked[i], SIG_IGN); /* discards what is pending */
+        (void)sigprocmask(SIG_SETMASK, before, NULL);
+        for (int i = 0; i < 3; i++)
+                (void)signal(asked[i], SIG_DFL);
+}
+
 static void worker_main(struct ct *ct, struct worker *w, int (*run)(struct worker *w, struct ct *ct, void *ctx, struct err *err),
                         void *ctx) __attribute__((noreturn));
 
@@ -53,7 +66,6 @@ static void worker_main(struct ct *ct, struct worker *w, int (*run)(struct worke
 {
         struct err err = {};
 
-        (void)setsid();                 /* cannot fail in a process that was just made */
         (void)signal(SIGPIPE, SIG_IGN); /* a lost command is an error of write(2) */
         int r = run(w, ct, ctx, &err);
         if (r < 0 && w->pipe >= 0)
@@ -117,7 +129,7 @@ static int run_watched(struct ct *ct, struct pipes *p, int signals, const sigset
                 struct worker w = {.pipe = p->outcome[1], .watch = p->watch[0]};
                 fd_close(p->outcome[0]);
                 fd_close(p->watch[1]);
-                (void)sigprocmask(SIG_SETMASK, before, NULL);
+                own_session(before);
                 worker_main(ct, &w, run, ctx);
         }
         if (pid < 0)

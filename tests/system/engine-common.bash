@@ -101,14 +101,17 @@ wait_for() {
 state() { "$CTL" list --json | python3 -c 'import json,sys; print(next((c["state"] for c in json.load(sys.stdin) if c["name"] == sys.argv[1]), "none"))' "$1"; }
 init_pid() { "$CTL" info "$1" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["pid"] or "")'; }
 
-loops() { cat /sys/block/loop*/loop/backing_file 2>/dev/null | grep -c "^$DIR/\|^$LIB/ct/"; }
+# Loop devices whose file is this container's image, by inode: other nodes on this machine have the same paths.
+loops_of() {
+        local dev
+        [ -e "$LIB/ct/$1/root.img" ] || return 0
+        dev=$(stat -c '%Hd:%Ld' "$LIB/ct/$1/root.img")
+        losetup -n -O NAME,BACK-INO,BACK-MAJ:MIN 2>/dev/null | awk -v i="$(stat -c %i "$LIB/ct/$1/root.img")" -v d="$dev" '$2 == i && $3 == d { print $1 }'
+}
 # What a container leaves on the node while it runs: loop devices of ours, links, cgroups, monitors, marks.
 leftovers() {
         local l r
-        for l in /sys/block/loop*/loop/backing_file; do
-                [ -r "$l" ] && [ "$(stat -Lc %d:%i "$(cat "$l")" 2>/dev/null)" = "$(stat -c %d:%i "$LIB/ct/$1/root.img" 2>/dev/null)" ] &&
-                        [ -e "$LIB/ct/$1/root.img" ] && echo "loop device ${l%/loop/*};"
-        done
+        for l in $(loops_of "$1"); do echo "loop device $l;"; done
         for l in /sys/class/net/vz*; do [ -e "$l" ] && echo "link ${l##*/};"; done
         ip -o link | grep -o 'vz[0-9a-f]*' | head -n 1
         for r in $(cgroup_roots); do [ -d "$r/$SUBTREE/$1" ] && echo "cgroup $r/$SUBTREE/$1;"; done

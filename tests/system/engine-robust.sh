@@ -113,7 +113,7 @@ test_locked() {
         wait
         [ "$(state web1)" = running ] || why+="four starts at once: it is $(state web1);"
         [ "$(cat "$DIR"/e? | grep -c "^ctrctl:")" = 3 ] || why+="four starts at once: $(cat "$DIR"/e?);"
-        [ "$(loops)" = 1 ] || why+="$(loops) loop devices;"
+        [ "$(loops_of web1 | wc -l)" = 1 ] || why+="$(loops_of web1 | wc -l) loop devices;"
         why+=$(expect 0 -- "$CTL" stop web1)
         result locked "$why"
 }
