@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/netlink.h"
 #include "base/path.h"
+#include "base/pidfd.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "base/timer.h"
@@ -274,5 +275,7 @@ int ct_tidy(struct ct *ct, struct err *err)
                 return ct_cleanup(ct, e);
         if (r == 0)
                 r = ct_cure(ct, e);
+        if (r < 0 && pidfd >= 0 && !pidfd_alive(pidfd))
+                return ct_cleanup(ct, e); /* it has ended under our eyes */
         return r < 0 ? r : monitor_spawn(ct, e);
 }
