@@ -134,7 +134,19 @@ int node_lock(struct node *n, struct err *err)
         return lock_file(n->run, "node.lock", CT_LOCK_EXCLUSIVE, 20000, "the node's list of containers", err);
 }
 
-/* Every container's configuration, those on their way in included. A broken one is left out: its own commands tell. */
+/* What moved to another node is kept here, not run: nothing of it is in use, and it may come back under its own uuid. */
+static bool moved_away(struct node *n, const char *dir)
+{
+        struct ct part = {.node = n, .dir = path_open(n->cts, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, NULL)};
+        struct journal j = {};
+
+        bool gone = part.dir >= 0 && ct_journal_get(&part, &j, NULL) == 0 && j.owner == OWNER_GONE;
+        fd_close(part.dir);
+        return gone;
+}
+
+/* The configuration of every container that is this node's, those on their way in included. A broken one is left out: its own
+ * commands tell. */
 static int each_config(struct node *n, int (*each)(void *ctx, const char *name, const struct ct_config *c, struct err *err),
                        void *ctx, struct err *err)
 {
@@ -157,7 +169,7 @@ static int each_config(struct node *n, int (*each)(void *ctx, const char *name, 
                         continue;
                 snprintf(name, sizeof(name), "%.*s", (int)base, e->d_name);
                 snprintf(path, sizeof(path), "%s/" CT_CONF, e->d_name);
-                if (path_read(n->cts, path, &text, &len, NULL) < 0 || ct_config_parse(text, len, path, &c, NULL) < 0)
+                if (moved_away(n, e->d_name) || path_read(n->cts, path, &text, &len, NULL) < 0 || ct_config_parse(text, len, path, &c, NULL) < 0)
                         continue;
                 r = each(ctx, name, &c, err);
                 ct_config_done(&c);

@@ -103,6 +103,13 @@ int source_disk_round(struct source *s, bool last, struct err *err)
         return 0;
 }
 
+int source_still(struct source *s, struct err *err)
+{
+        int r = image_sync(s->subject.fssync_fd, err);
+
+        return r < 0 ? r : image_freeze(s->subject.fssync_fd, err);
+}
+
 void source_disk_close(struct source *s)
 {
         disk_source_free(s->disk);

@@ -181,10 +181,15 @@ static int step_freeze(struct source *s, struct err *err)
         return 0;
 }
 
+/* What the tasks wrote last is in their pages' cache until now. The guard thaws the file system if we die. */
 static int step_blocks(struct source *s, struct err *err)
 {
+        int r = 0;
+
         source_assert_state(s, SOURCE_FROZEN);
-        return source_disk_round(s, true, err);
+        if (s->subject.fssync_fd >= 0)
+                r = source_still(s, err);
+        return r < 0 ? r : source_disk_round(s, true, err);
 }
 
 static int step_image(struct source *s, struct err *err)

@@ -33,6 +33,8 @@ struct source {
 int source_disk_open(struct source *s, struct err *err);
 /* One round; unless it is the last, the file system is brought to rest first, so that the freeze finds little to write. */
 int source_disk_round(struct source *s, bool last, struct err *err);
+/* Syncs and freezes the file system for the last round; session_resume, session_cure or source_gone thaw it. */
+int source_still(struct source *s, struct err *err);
 void source_disk_close(struct source *s);
 int source_check(struct source *s, struct err *err);
 int source_phases(struct migrate_phases *to, size_t n, struct Gantry__WirePhase **at, struct err *err);

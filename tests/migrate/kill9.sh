@@ -37,8 +37,8 @@ death() {
         now=$(state $at)
         if [ "$after" != any ] && [ "$now" != "$after" ]; then not_ok "$name" "it is $now, not $after: $rc $(tail -1 "$WORK/out")"; fi
         [ "$now" = frozen ] && not_ok "$name" "it was left frozen"
-        on $at timeout 15 ctrmigrate --resolve web1 >"$WORK/resolve1" 2>&1
-        on "$to" timeout 15 ctrmigrate --resolve web1 >"$WORK/resolve2" 2>&1
+        on $at timeout 15 ctrmigrate --resolve web1 --remove-source >"$WORK/resolve1" 2>&1
+        on "$to" timeout 15 ctrmigrate --resolve web1 --remove-source >"$WORK/resolve2" 2>&1
         [ "$(state $at)" = "-" ] || [ "$(state "$to")" = "-" ] || { not_ok "$name" "both nodes have it: $(state $at), $(state "$to")"; return; }
         [ "$(state "$to")" = running ] && at=$to
         if ! runs_only_on $at; then
