@@ -20,7 +20,7 @@
 
 struct walk { struct dump *d; size_t task; struct err *err; };
 
-static int shm_of(struct walk *w, const struct proc_vma *v, uint64_t *ret)
+static int shm_of(struct walk *w, const struct proc_vma *v, const struct dump_obj *mapper, uint64_t *ret)
 {
         struct dump *d = w->d;
         uint64_t dev = makedev(v->major, v->minor);
@@ -36,6 +36,7 @@ static int shm_of(struct walk *w, const struct proc_vma *v, uint64_t *ret)
         x->task = w->task;
         x->ino = v->ino;
         x->dev = dev;
+        x->mapper = mapper;
         *ret = x->o.id;
         return 0;
 }
@@ -74,7 +75,7 @@ static int each_vma(void *ctx, const struct proc_vma *v)
                 return r;
         x->o.facts.vma.path = v->name[0] == '/' ? x->vma->name : NULL;
         if (v->shared && str_starts(v->name, "/dev/zero"))
-                return shm_of(w, v, &x->o.facts.vma.shm);
+                return shm_of(w, v, x, &x->o.facts.vma.shm);
         return 0;
 }
 
@@ -82,5 +83,18 @@ int dump_walk_vmas(struct dump *d, size_t task, struct err *err)
 {
         struct walk w = { d, task, err };
 
-        return proc_smaps_read(d->task[task].procfd, each_vma, &w, err);
+        d->task[task].vma_from = d->n_obj;
+        int r = proc_smaps_read(d->task[task].procfd, each_vma, &w, err);
+        d->task[task].vma_to = d->n_obj;
+        return r;
+}
+
+const struct dump_obj *dump_next_vma(const struct dump *d, size_t task, size_t *at)
+{
+        while (*at < d->task[task].vma_to) {
+                const struct dump_obj *x = d->obj[(*at)++];
+                if (x->o.cls == CLS_VMA)
+                        return x;
+        }
+        return NULL;
 }

@@ -166,39 +166,102 @@ static void sort_threads(struct dump_task *t)
                 qsort(t->thread + 1, t->n_thread - 1, sizeof(*t->thread), by_tid);
 }
 
-/* Parents before children: init first, then whatever has its parent in the list already. */
-static int sort_tasks(struct dump *d, struct err *err)
+/* ---- parents before children ---- */
+
+struct place { pid_t pid; uint64_t depth; size_t at, parent; };   /* at: in the list of tasks; parent: among the places */
+
+static int by_pid(const void *a, const void *b)
+{
+        const struct place *x = a, *y = b;
+
+        return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+/* By generation, so that a parent stands before its children; within one by number, which every dump of the tree repeats. */
+static int by_depth(const void *a, const void *b)
+{
+        const struct place *x = a, *y = b;
+
+        return x->depth != y->depth ? (x->depth < y->depth ? -1 : 1) : by_pid(a, b);
+}
+
+/* Generations up to n: init's is 1. Climbs to the first ancestor whose generation is known, then fills in on the way. */
+static int find_depth(struct place *p, size_t n, size_t i, struct err *err)
+{
+        size_t up = i, steps = 0;
+
+        while (up < n && p[up].depth == 0 && steps <= n) {
+                up = p[up].parent;
+                steps++;
+        }
+        if (up >= n || steps > n) {
+                err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", "its parent is not in the tree", "process %d", (int)p[i].pid);
+                return err_remedy(err, "give the checkpoint a tree that is complete: init and all its descendants");
+        }
+        uint64_t depth = p[up].depth + steps;
+        for (; p[i].depth == 0; i = p[i].parent)
+                p[i].depth = depth--;
+        return 0;
+}
+
+static int find_parents(struct dump *d, struct place *p, struct err *err)
 {
         pid_t init;
         int r = pidfd_pid(d->s.init_pidfd, &init, err);
 
         if (r < 0)
                 return r;
-        size_t done = 0;
+        for (size_t i = 0; i < d->n_task; i++)
+                p[i] = (struct place){ .pid = d->task[i].pid, .at = i };
+        qsort(p, d->n_task, sizeof(*p), by_pid);
         for (size_t i = 0; i < d->n_task; i++) {
                 struct proc_stat st;
-                r = proc_stat_read(d->task[i].procfd, &st, err);
+                r = proc_stat_read(d->task[p[i].at].procfd, &st, err);
                 if (r < 0)
                         return r;
-                d->task[i].parent = d->task[i].pid == init ? 0 : (uint64_t)st.ppid;
+                struct place key = { .pid = st.ppid };
+                const struct place *up = bsearch(&key, p, d->n_task, sizeof(*p), by_pid);
+                p[i].parent = up ? (size_t)(up - p) : d->n_task;
+                p[i].depth = p[i].pid == init;
+                d->task[p[i].at].parent = p[i].pid == init ? 0 : (uint64_t)st.ppid;
         }
-        while (done < d->n_task) {
-                size_t best = d->n_task;
-                for (size_t i = done; i < d->n_task; i++) {
-                        bool ready = d->task[i].pid == init;
-                        for (size_t k = 0; k < done && !ready; k++)
-                                ready = (uint64_t)d->task[k].pid == d->task[i].parent;
-                        if (ready && (best == d->n_task || d->task[i].pid < d->task[best].pid))
-                                best = i;
-                }
-                if (best == d->n_task) {
-                        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", "its parent is not in the tree", "process %d",
-                                (int)d->task[done].pid);
-                        return err_remedy(err, "give the checkpoint a tree that is complete: init and all its descendants");
-                }
-                struct dump_task t = d->task[best];
-                d->task[best] = d->task[done];
-                d->task[done++] = t;
+        return 0;
+}
+
+static int sort_tasks(struct dump *d, struct err *err)
+{
+        _cleanup_free_ struct place *p = calloc(d->n_task ? d->n_task : 1, sizeof(*p));
+        _cleanup_free_ struct dump_task *sorted = calloc(d->n_task ? d->n_task : 1, sizeof(*sorted));
+
+        if (!p || !sorted)
+                return kind_nomem(err);
+        int r = find_parents(d, p, err);
+        for (size_t i = 0; r >= 0 && i < d->n_task; i++)
+                r = find_depth(p, d->n_task, i, err);
+        if (r < 0)
+                return r;
+        qsort(p, d->n_task, sizeof(*p), by_depth);
+        for (size_t i = 0; i < d->n_task; i++)
+                sorted[i] = d->task[p[i].at];
+        memcpy(d->task, sorted, d->n_task * sizeof(*sorted));
+        return 0;
+}
+
+/* Tasks stand by generation now: the parent's number is looked up in a list of its own. */
+static int parents_by_id(struct dump *d, struct err *err)
+{
+        _cleanup_free_ struct place *p = calloc(d->n_task ? d->n_task : 1, sizeof(*p));
+
+        if (!p)
+                return kind_nomem(err);
+        for (size_t i = 0; i < d->n_task; i++)
+                p[i] = (struct place){ .pid = d->task[i].pid, .at = i };
+        qsort(p, d->n_task, sizeof(*p), by_pid);
+        for (size_t i = 1; i < d->n_task; i++) {
+                struct place key = { .pid = (pid_t)d->task[i].parent };
+                const struct place *up = bsearch(&key, p, d->n_task, sizeof(*p), by_pid);
+                if (up)
+                        d->task[i].parent = d->task[up->at].id;
         }
         return 0;
 }
@@ -238,13 +301,8 @@ static int walk_tasks(struct dump *d, struct err *err)
                         r = tracee_pending(t->thread[0].tracee, true, &t->pending, &t->n_pending, err);
                 if (r >= 0)
                         r = read_timers(t, err);
-                for (size_t k = 0; r >= 0 && i && k < i; k++)
-                        if ((uint64_t)d->task[k].pid == t->parent) {
-                                t->parent = d->task[k].id;
-                                break;
-                        }
         }
-        return r < 0 ? r : 0;
+        return r < 0 ? r : parents_by_id(d, err);
 }
 
 /* ---- tables by kcmp ---- */

@@ -34,6 +34,7 @@ struct dump_task {
         char *timers;                     /* text of /proc/PID/timers */
         struct fd_entry *fds;
         size_t n_fds;
+        size_t vma_from, vma_to;          /* its VMA objects lie here in dump.obj, SHM objects between them */
 };
 
 /* An object and what the session alone knows of it. */
@@ -51,6 +52,7 @@ struct dump_obj {
         uint64_t *group;
         size_t n_group;
         struct mountinfo *mount;          /* borrowed from the namespace's list */
+        const struct dump_obj *mapper;    /* SHM: the first mapping of it */
         uint64_t next;                    /* chain of the hash table: index + 1 */
 };
 
@@ -111,6 +113,8 @@ int dump_walk_mounts(struct dump *d, struct err *err);
 int dump_walk_net(struct dump *d, struct err *err);
 int dump_diag(struct dump *d, struct err *err);
 int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
+/* The next VMA object of a task from *at (at first its vma_from) on; NULL: no more. */
+const struct dump_obj *dump_next_vma(const struct dump *d, size_t task, size_t *at);
 const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);
 
 /* tree.c, mounts.c: the planners' records */

@@ -107,11 +107,9 @@ static int mm_pages(struct dump *d, size_t task, struct movers *m, struct err *e
         if (mem < 0)
                 return mem;
         int r = 0;
-        for (size_t i = 0; r >= 0 && i < d->n_obj; i++) {
-                const struct dump_obj *x = d->obj[i];
-                if (x->o.cls != CLS_VMA || x->o.facts.vma.mm != mm || !x->kind)
-                        continue;
-                if (x->kind->pages != PAGES_ANON && x->kind->pages != PAGES_ALL)
+        size_t at = d->task[task].vma_from;
+        for (const struct dump_obj *x; r >= 0 && (x = dump_next_vma(d, task, &at));) {
+                if (!x->kind || (x->kind->pages != PAGES_ANON && x->kind->pages != PAGES_ALL))
                         continue;
                 r = scan_pages(d->task[task].procfd, x->vma->start, x->vma->end, x->kind->pages == PAGES_ANON && x->vma->ino,
                                &spans, err);
@@ -125,23 +123,18 @@ static int mm_pages(struct dump *d, size_t task, struct movers *m, struct err *e
 }
 
 /* The object behind shared mappings, through the descriptor that map_files gives of any mapping of it. */
-static int shm_object(struct dump *d, uint64_t id, int flags, struct err *err)
+static int shm_object(struct dump *d, const struct dump_obj *shm, int flags, struct err *err)
 {
-        for (size_t i = 0; i < d->n_obj; i++) {
-                const struct dump_obj *x = d->obj[i];
-                if (x->o.cls != CLS_VMA || x->o.facts.vma.shm != id)
-                        continue;
-                char name[80];
-                snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)x->vma->start,
-                         (unsigned long long)x->vma->end);
-                return path_open(d->task[x->task].procfd, name, flags, 0, err);
-        }
-        return err_set(err, EX_FAIL, "cannot open shared memory", "nobody maps it", "object %llu", (unsigned long long)id);
+        const struct dump_obj *x = shm->mapper;
+        char name[80];
+
+        snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)x->vma->start, (unsigned long long)x->vma->end);
+        return path_open(d->task[x->task].procfd, name, flags, 0, err);
 }
 
 static int shm_pages(struct dump *d, const struct dump_obj *x, struct movers *m, struct err *err)
 {
-        _cleanup_close_ int fd = shm_object(d, x->o.id, O_RDONLY, err);
+        _cleanup_close_ int fd = shm_object(d, x, O_RDONLY, err);
         off_t at = 0, end;
 
         if (fd < 0)

@@ -9,13 +9,12 @@
 #include "checkpoint/dump-int.h"
 #include "proto/tree.pb-c.h"
 
-static int add_spans(struct dump *d, uint64_t mm, Gantry__Tree__Mm *m)
+static int add_spans(struct dump *d, size_t task, Gantry__Tree__Mm *m)
 {
-        size_t cap = 0;
+        size_t cap = 0, at = d->task[task].vma_from;
 
-        for (size_t i = 0; i < d->n_obj; i++) {
-                const struct dump_obj *x = d->obj[i];
-                if (x->o.cls != CLS_VMA || x->o.facts.vma.mm != mm || x->vma->start >= UINT64_C(0xffff800000000000))
+        for (const struct dump_obj *x; (x = dump_next_vma(d, task, &at));) {
+                if (x->vma->start >= UINT64_C(0xffff800000000000))
                         continue;
                 if (m->n_span && m->span[m->n_span - 1] == x->vma->start) {
                         m->span[m->n_span - 1] = x->vma->end;
@@ -88,7 +87,7 @@ int tree_record(struct dump *d, struct record *ret, struct err *err)
                         return kind_nomem(err);
                 mm->id = d->task[i].mm;
                 m->mm[m->n_mm++] = mm;
-                if (t->n_thread != d->task[i].n_thread || add_spans(d, mm->id, mm) < 0)
+                if (t->n_thread != d->task[i].n_thread || add_spans(d, i, mm) < 0)
                         return kind_nomem(err);
         }
         return 0;
