@@ -3,19 +3,14 @@
  * Socket options by one table (sockopt.h).
  *
  * Kept are values that differ from those of a fresh socket of the same family made by the engine: most sockets have
- * two or three. Where the container's sysctls give other defaults than the node's, the default is kept as if it had been
- * set, which changes nothing but a later change of the sysctl. The numbers in records are the table's, never reused.
+ * two or three. The numbers in records are the table's, never reused.
  *
- * Options that only look like state are left out: SO_ERROR, TCP_QUICKACK (a moment's mode), the mss of a connection
- * (tcp.c knows it). SO_SNDBUF and SO_RCVBUF double what they are given and stop autotuning: they have their own
- * functions, with SO_BUF_LOCK to set autotuning going again.
+ * SO_SNDBUF and SO_RCVBUF double what they are given and stop autotuning: they have their own functions, with
+ * SO_BUF_LOCK to set autotuning going again. Sockets of the internet have a table of their own (tcp-option.c).
  */
 #include "checkpoint/kind/sockopt.h"
 
 #include <errno.h>
-#include <linux/in6.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -26,78 +21,36 @@
 
 #define SO_BUF_LOCK_ 72 /* 5.16 */
 #define SO_PASSPIDFD_ 76 /* 6.5 */
-#define TCP_ULP_ 31
-#define MAX_VALUES 96
+#define MAX_VALUES 32
 
 enum form { INT, LINGER_, TIME };
-enum where { ANY, UNIX, IP, IP6, TCP, QUIET /* no connection: there it tells what traffic made of it */ };
-struct option { uint32_t number; int level, name; enum form form; enum where where; enum sockopt_when when; };
+struct option { uint32_t number; int level, name; enum form form; enum sockopt_when when; };
 
 static const struct option table[] = {
-        {1, SOL_SOCKET, SO_KEEPALIVE, INT, ANY, SOCKOPT_LATE},
-        {2, SOL_SOCKET, SO_OOBINLINE, INT, ANY, SOCKOPT_LATE},
-        {3, SOL_SOCKET, SO_PRIORITY, INT, ANY, SOCKOPT_LATE},
-        {4, SOL_SOCKET, SO_MARK, INT, ANY, SOCKOPT_EARLY},
-        {5, SOL_SOCKET, SO_RCVLOWAT, INT, ANY, SOCKOPT_LATE},
-        {6, SOL_SOCKET, SO_PASSCRED, INT, UNIX, SOCKOPT_EARLY},
-        {7, SOL_SOCKET, SO_PASSSEC, INT, UNIX, SOCKOPT_EARLY},
-        {8, SOL_SOCKET, SO_PASSPIDFD_, INT, UNIX, SOCKOPT_EARLY},
-        {9, SOL_SOCKET, SO_TIMESTAMP_OLD, INT, ANY, SOCKOPT_LATE},
-        {10, SOL_SOCKET, SO_TIMESTAMPNS_OLD, INT, ANY, SOCKOPT_LATE},
-        {11, SOL_SOCKET, SO_TIMESTAMPING_OLD, INT, ANY, SOCKOPT_LATE},
-        {12, SOL_SOCKET, SO_DONTROUTE, INT, ANY, SOCKOPT_LATE},
-        {13, SOL_SOCKET, SO_LINGER, LINGER_, ANY, SOCKOPT_LATE},
-        {14, SOL_SOCKET, SO_RCVTIMEO_OLD, TIME, ANY, SOCKOPT_LATE},
-        {15, SOL_SOCKET, SO_SNDTIMEO_OLD, TIME, ANY, SOCKOPT_LATE},
-        {16, SOL_SOCKET, SO_BUSY_POLL, INT, ANY, SOCKOPT_LATE},
-        {17, SOL_SOCKET, SO_INCOMING_CPU, INT, QUIET, SOCKOPT_LATE},
-        {18, SOL_SOCKET, SO_ZEROCOPY, INT, ANY, SOCKOPT_LATE},
-        {19, SOL_SOCKET, SO_RXQ_OVFL, INT, ANY, SOCKOPT_LATE},
-        {20, SOL_SOCKET, SO_SELECT_ERR_QUEUE, INT, ANY, SOCKOPT_LATE},
-        {21, SOL_SOCKET, SO_PEEK_OFF, INT, UNIX, SOCKOPT_LATE},
-        {22, SOL_SOCKET, SO_REUSEPORT, INT, TCP, SOCKOPT_EARLY},
-        {23, SOL_SOCKET, SO_DEBUG, INT, ANY, SOCKOPT_LATE},
-        {24, SOL_SOCKET, SO_PREFER_BUSY_POLL, INT, ANY, SOCKOPT_LATE},
-        {25, SOL_SOCKET, SO_TIMESTAMP_NEW, INT, ANY, SOCKOPT_LATE},
-        {26, SOL_SOCKET, SO_TIMESTAMPNS_NEW, INT, ANY, SOCKOPT_LATE},
-        /* SO_REUSEADDR is set by tcp.c at its own moments; SO_MAX_PACING_RATE is what quiesce changes. */
-        {32, IPPROTO_IP, IP_TOS, INT, IP, SOCKOPT_LATE},
-        {33, IPPROTO_IP, IP_TTL, INT, IP, SOCKOPT_LATE},
-        {34, IPPROTO_IP, IP_MTU_DISCOVER, INT, IP, SOCKOPT_LATE},
-        {35, IPPROTO_IP, IP_FREEBIND, INT, IP, SOCKOPT_EARLY},
-        {36, IPPROTO_IP, IP_TRANSPARENT, INT, IP, SOCKOPT_EARLY},
-        {37, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, INT, IP, SOCKOPT_EARLY},
-        {38, IPPROTO_IP, IP_MINTTL, INT, IP, SOCKOPT_LATE},
-        {39, IPPROTO_IP, IP_RECVERR, INT, IP, SOCKOPT_LATE},
-        {40, IPPROTO_IP, IP_PKTINFO, INT, IP, SOCKOPT_LATE},
-        {41, IPPROTO_IP, IP_RECVTOS, INT, IP, SOCKOPT_LATE},
-        {42, IPPROTO_IP, IP_RECVTTL, INT, IP, SOCKOPT_LATE},
-        {48, IPPROTO_IPV6, IPV6_V6ONLY, INT, IP6, SOCKOPT_EARLY},
-        {49, IPPROTO_IPV6, IPV6_TCLASS, INT, IP6, SOCKOPT_LATE},
-        {50, IPPROTO_IPV6, IPV6_UNICAST_HOPS, INT, IP6, SOCKOPT_LATE},
-        {51, IPPROTO_IPV6, IPV6_MTU_DISCOVER, INT, IP6, SOCKOPT_LATE},
-        {52, IPPROTO_IPV6, IPV6_RECVERR, INT, IP6, SOCKOPT_LATE},
-        {53, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, INT, IP6, SOCKOPT_LATE},
-        {54, IPPROTO_IPV6, IPV6_MINHOPCOUNT, INT, IP6, SOCKOPT_LATE},
-        {55, IPPROTO_IPV6, IPV6_FREEBIND, INT, IP6, SOCKOPT_EARLY},
-        {56, IPPROTO_IPV6, IPV6_TRANSPARENT, INT, IP6, SOCKOPT_EARLY},
-        {57, IPPROTO_IPV6, IPV6_RECVPKTINFO, INT, IP6, SOCKOPT_LATE},
-        {58, IPPROTO_IPV6, IPV6_DONTFRAG, INT, IP6, SOCKOPT_LATE},
-        {64, IPPROTO_TCP, TCP_NODELAY, INT, TCP, SOCKOPT_LATE},
-        {65, IPPROTO_TCP, TCP_CORK, INT, TCP, SOCKOPT_LATE},
-        {66, IPPROTO_TCP, TCP_KEEPIDLE, INT, TCP, SOCKOPT_LATE},
-        {67, IPPROTO_TCP, TCP_KEEPINTVL, INT, TCP, SOCKOPT_LATE},
-        {68, IPPROTO_TCP, TCP_KEEPCNT, INT, TCP, SOCKOPT_LATE},
-        {69, IPPROTO_TCP, TCP_SYNCNT, INT, TCP, SOCKOPT_LATE},
-        {70, IPPROTO_TCP, TCP_LINGER2, INT, TCP, SOCKOPT_LATE},
-        {71, IPPROTO_TCP, TCP_DEFER_ACCEPT, INT, TCP, SOCKOPT_LATE},
-        {72, IPPROTO_TCP, TCP_USER_TIMEOUT, INT, TCP, SOCKOPT_LATE},
-        {73, IPPROTO_TCP, TCP_NOTSENT_LOWAT, INT, TCP, SOCKOPT_LATE},
-        {74, IPPROTO_TCP, TCP_SAVE_SYN, INT, TCP, SOCKOPT_EARLY},
-        {75, IPPROTO_TCP, TCP_INQ, INT, TCP, SOCKOPT_LATE},
-        {76, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, INT, TCP, SOCKOPT_LATE},
-        {77, IPPROTO_TCP, TCP_TX_DELAY, INT, TCP, SOCKOPT_LATE},
-        {78, IPPROTO_TCP, TCP_MAXSEG, INT, QUIET, SOCKOPT_EARLY},
+        {1, SOL_SOCKET, SO_KEEPALIVE, INT, SOCKOPT_LATE},
+        {2, SOL_SOCKET, SO_OOBINLINE, INT, SOCKOPT_LATE},
+        {3, SOL_SOCKET, SO_PRIORITY, INT, SOCKOPT_LATE},
+        {4, SOL_SOCKET, SO_MARK, INT, SOCKOPT_EARLY},
+        {5, SOL_SOCKET, SO_RCVLOWAT, INT, SOCKOPT_LATE},
+        {6, SOL_SOCKET, SO_PASSCRED, INT, SOCKOPT_EARLY},
+        {7, SOL_SOCKET, SO_PASSSEC, INT, SOCKOPT_EARLY},
+        {8, SOL_SOCKET, SO_PASSPIDFD_, INT, SOCKOPT_EARLY},
+        {9, SOL_SOCKET, SO_TIMESTAMP_OLD, INT, SOCKOPT_LATE},
+        {10, SOL_SOCKET, SO_TIMESTAMPNS_OLD, INT, SOCKOPT_LATE},
+        {11, SOL_SOCKET, SO_TIMESTAMPING_OLD, INT, SOCKOPT_LATE},
+        {12, SOL_SOCKET, SO_DONTROUTE, INT, SOCKOPT_LATE},
+        {13, SOL_SOCKET, SO_LINGER, LINGER_, SOCKOPT_LATE},
+        {14, SOL_SOCKET, SO_RCVTIMEO_OLD, TIME, SOCKOPT_LATE},
+        {15, SOL_SOCKET, SO_SNDTIMEO_OLD, TIME, SOCKOPT_LATE},
+        {16, SOL_SOCKET, SO_BUSY_POLL, INT, SOCKOPT_LATE},
+        {18, SOL_SOCKET, SO_ZEROCOPY, INT, SOCKOPT_LATE},
+        {19, SOL_SOCKET, SO_RXQ_OVFL, INT, SOCKOPT_LATE},
+        {20, SOL_SOCKET, SO_SELECT_ERR_QUEUE, INT, SOCKOPT_LATE},
+        {21, SOL_SOCKET, SO_PEEK_OFF, INT, SOCKOPT_LATE},
+        {23, SOL_SOCKET, SO_DEBUG, INT, SOCKOPT_LATE},
+        {24, SOL_SOCKET, SO_PREFER_BUSY_POLL, INT, SOCKOPT_LATE},
+        {25, SOL_SOCKET, SO_TIMESTAMP_NEW, INT, SOCKOPT_LATE},
+        {26, SOL_SOCKET, SO_TIMESTAMPNS_NEW, INT, SOCKOPT_LATE},
 };
 
 void sockopts_done(struct sockopts *s)
@@ -105,27 +58,6 @@ void sockopts_done(struct sockopts *s)
         free(s->option);
         free(s->value);
         *s = (struct sockopts){};
-}
-
-static bool applies(const struct option *x, const struct file_facts *f)
-{
-        bool inet = f->family == AF_INET || f->family == AF_INET6;
-
-        switch (x->where) {
-        case ANY:
-                return true;
-        case UNIX:
-                return f->family == AF_UNIX;
-        case IP:
-                return inet; /* a v6 socket may speak v4 */
-        case IP6:
-                return f->family == AF_INET6;
-        case QUIET:
-                return inet && (f->tcp_state == TCP_LISTEN || f->tcp_state == TCP_CLOSE);
-        case TCP:
-        default:
-                return inet;
-        }
 }
 
 /* -errno: this kernel or this socket has no such option. */
@@ -147,19 +79,10 @@ static int read_option(int fd, const struct option *x, int64_t *ret)
 
 static int refuse_unkept(const struct kind *k, const struct obj *o, int fd, struct err *err)
 {
-        char text[64] = "";
         socklen_t n = 0;
 
         if (getsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, NULL, &n) < 0 ? errno == EACCES : n > 0)
                 return kind_refuse(k, &o->facts, err, "a socket with a packet filter", "Stop the program that attached it");
-        n = sizeof(text);
-        bool inet = o->facts.file.family == AF_INET || o->facts.file.family == AF_INET6;
-        if (inet && getsockopt(fd, IPPROTO_TCP, TCP_ULP_, text, &n) == 0 && n > 0 && text[0])
-                return kind_refuse(k, &o->facts, err, "a TCP socket with a protocol of the kernel on top (kTLS)",
-                                   "Let the program do TLS itself");
-        n = sizeof(text);
-        if (inet && getsockopt(fd, IPPROTO_IP, IP_OPTIONS, text, &n) == 0 && n > 0)
-                return kind_refuse(k, &o->facts, err, "a socket with IP options", "Stop the program that set them");
         return 0;
 }
 
@@ -182,7 +105,7 @@ int sockopts_take(const struct kind *k, const struct obj *o, int fd, struct sock
         }
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 int64_t now = 0, usual = 0;
-                if (!applies(&table[i], f) || read_option(fd, &table[i], &now) < 0 || read_option(fresh, &table[i], &usual) < 0)
+                if (read_option(fd, &table[i], &now) < 0 || read_option(fresh, &table[i], &usual) < 0)
                         continue;
                 if (now == usual)
                         continue;
