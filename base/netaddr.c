@@ -94,6 +94,8 @@ int nl_addr_add(struct nl *n, const struct nl_addr *a, struct err *err)
         rtnl_addr_set_scope(x, a->scope);
         rtnl_addr_set_flags(x, flags);
         int r = rtnl_addr_set_local(x, local);
+        if (r == 0 && a->label[0])
+                r = rtnl_addr_set_label(x, a->label);
         if (r == 0)
                 r = rtnl_addr_add(n->sock, x, 0);
         if (r < 0 && r != -NLE_EXIST)
@@ -140,6 +142,9 @@ int nl_addrs(struct nl *n, struct nl_addr **ret, size_t *ret_n, struct err *err)
                 if (!nl_addr_to(rtnl_addr_get_local(x), &a.ip))
                         continue;
                 str_copy(a.link, sizeof(a.link), nl_name(names, rtnl_addr_get_ifindex(x)));
+                const char *label = rtnl_addr_get_label(x);
+                if (label && !str_eq(label, a.link))
+                        str_copy(a.label, sizeof(a.label), label);
                 r = list_add(&l, &a);
         }
         if (r < 0) {

@@ -27,7 +27,8 @@ int nl_link_up(struct nl *n, const char *name, bool up, struct err *err);
 int nl_link_mtu(struct nl *n, const char *name, unsigned mtu, struct err *err);
 int nl_link_delete(struct nl *n, const char *name, struct err *err);                   /* missing is fine */
 
-struct nl_addr { struct ip_prefix ip; char link[16]; unsigned flags; uint8_t scope; };
+/* label: IPv4 only, "eth0:1"; "" or the link's name is none. */
+struct nl_addr { struct ip_prefix ip; char link[16], label[16]; unsigned flags; uint8_t scope; };
 int nl_addr_add(struct nl *n, const struct nl_addr *a, struct err *err);               /* IPv6: NODAD; existing is fine */
 int nl_addrs(struct nl *n, struct nl_addr **ret, size_t *ret_n, struct err *err);
 

@@ -444,6 +444,8 @@ int dump_walk(struct dump *d, struct err *err)
         if (r >= 0)
                 r = dump_walk_net(d, err);
         if (r >= 0)
+                r = dump_walk_cgroups(d, err);
+        if (r >= 0)
                 r = dump_diag(d, err);
         for (size_t i = 0; r >= 0 && i < d->n_task; i++) {
                 r = dump_walk_files(d, i, err);

@@ -111,6 +111,7 @@ int dump_walk_vmas(struct dump *d, size_t task, struct err *err);
 int dump_walk_ns(struct dump *d, struct err *err);
 int dump_walk_mounts(struct dump *d, struct err *err);
 int dump_walk_net(struct dump *d, struct err *err);
+int dump_walk_cgroups(struct dump *d, struct err *err);
 int dump_diag(struct dump *d, struct err *err);
 int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
 /* The next VMA object of a task from *at (at first its vma_from) on; NULL: no more. */

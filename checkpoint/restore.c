@@ -28,8 +28,10 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/pidfd.h"
+#include "base/str.h"
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/kind/kinds.h"
 #include "checkpoint/restore-int.h"
 
 static void stamp(const struct subject *s, const char *name)
@@ -274,6 +276,34 @@ static int run_phase(struct restore *rs, enum phase ph, struct err *err)
         return r;
 }
 
+/* A namespace that the image has must not be ours: its plans would set our host name, move our root. (The time namespace
+ * is made by its own kind.) */
+static int check_ground(struct restore *rs, struct err *err)
+{
+        static const char *const file[] = { "user", "pid", "mnt", "net", "uts", "ipc", "cgroup" };   /* kinds ns-user … ns-cgroup */
+        _cleanup_close_ int self = proc_open(getpid(), err);
+
+        if (self < 0)
+                return self;
+        for (size_t i = 0; i < rs->n_rec; i++) {
+                unsigned at = (unsigned)rs->rec[i].kind - KIND_NS_USER;
+                char name[16], ours[64], theirs[64];
+                if (rs->rec[i].kind < KIND_NS_USER || at >= ELEMENTSOF(file))
+                        continue;
+                snprintf(name, sizeof(name), "ns/%s", file[at]);
+                int r = proc_readlink(self, name, ours, sizeof(ours), err);
+                if (r >= 0)
+                        r = proc_readlink(rs->task[0].procfd, name, theirs, sizeof(theirs), err);
+                if (r < 0)
+                        return r;
+                if (str_eq(ours, theirs)) {
+                        err_set(err, EX_STATE, "cannot restore the image", "it has a namespace that its new ground lacks", "%s", file[at]);
+                        return err_remedy(err, "restore it as a container: ctrctl restore CT DIR");
+                }
+        }
+        return 0;
+}
+
 static int take_init(struct restore *rs, struct err *err)
 {
         struct restore_task *init = &rs->task[0];
@@ -285,6 +315,9 @@ static int take_init(struct restore *rs, struct err *err)
         init->procfd = proc_open(init->pid, err);
         if (init->procfd < 0)
                 return init->procfd;
+        r = check_ground(rs, err);
+        if (r < 0)
+                return r;
         init->sock_fd = rs->s.sock_fd;
         init->thread[0].tid = init->pid;
         r = tracee_seize(init->pid, TRACEE_EXITKILL, &init->thread[0].tracee, err);

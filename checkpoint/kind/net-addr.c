@@ -27,6 +27,9 @@ static int take_one(Gantry__NetAddr *m, const struct nl_addr *a, struct err *err
         x->scope = a->scope;
         x->flags = a->flags;
         int r = field_set_text(&x->link, a->link, err);
+        x->has_label = a->label[0] != '\0';
+        if (r >= 0 && x->has_label)
+                r = field_set_text(&x->label, a->label, err);
         return r < 0 ? r : netip_set(&x->ip, &a->ip, err);
 }
 
@@ -58,6 +61,8 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
 static bool read_one(const Gantry__NetAddr__Address *x, struct nl_addr *ret)
 {
         *ret = (struct nl_addr){.scope = (uint8_t)x->scope, .flags = x->flags};
+        if (x->has_label && (!field_is_text(&x->label, sizeof(ret->label) - 1) || !field_copy(&x->label, ret->label, sizeof(ret->label))))
+                return false;
         return netip_link(&x->link, ret->link) && netip_get(&x->ip, x->bits, &ret->ip) && x->scope <= UINT8_MAX;
 }
 
