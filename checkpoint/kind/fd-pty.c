@@ -104,14 +104,22 @@ static int read_terminal(const struct obj *o, int fd, const struct tape *t, Msg 
         return r;
 }
 
-/* The first description of the console takes its input along: the others share it. */
+/* The first description of the console takes its input along: the others share it, whatever name they were opened by. */
+static bool is_first(struct dump *d, const struct obj *o)
+{
+        const struct obj *x;
+
+        for (uint64_t id = 1; id < o->id && (x = dump_obj(d, id)); id++)
+                if (x->cls == CLS_FILE && kind_is(&x->facts, KIND_FD_PTY))
+                        return false;
+        return true;
+}
+
 static int read_input(struct dump *d, const struct obj *o, int fd, Msg *m, struct err *err)
 {
-        const uint64_t *ids;
-        size_t n = dump_group(d, o, &ids);
         struct pty_input in = {};
 
-        if (n && ids[0] != o->id)
+        if (!is_first(d, o))
                 return 0;
         int r = pty_input_look(fd, &in, err);
         if (r > 0)

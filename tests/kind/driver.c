@@ -341,7 +341,7 @@ static void dir_empty(const char *path)
 static int run_mode(const struct options *o, const struct mode *m)
 {
         const struct log log = {.fd = 2, .topics = ~0u};
-        struct trial r = {.program = o->victim, .stem = o->stem, .cgroup = o->cgroup, .log = o->verbose ? &log : NULL};
+        struct trial r = {.program = o->victim, .stem = o->stem, .cgroup = o->cgroup, .log = o->verbose ? &log : NULL, .master = -1};
 
         r.s = (struct subject){.init_pidfd = -1, .cgroup_fd = -1, .root_fd = -1, .console_index = -1, .caps = ~UINT64_C(0),
                                .sock = -1, .sock_fd = -1, .fssync_fd = -1, .log = r.log};
@@ -352,6 +352,8 @@ static int run_mode(const struct options *o, const struct mode *m)
         }
         int n = m->run(&r);
         victim_end_all(&r);
+        if (r.master >= 0)
+                close(r.master);
         dir_empty(r.dir);
         if (n == 0)
                 printf("ok %s\n", m->name);

@@ -15,6 +15,8 @@ struct trial {
         const struct log *log;
         struct subject s;                      /* the live tree; init_pidfd and cgroup_fd -1: none */
         unsigned grounds;                      /* trees so far; each has a cgroup of its own */
+        int master;                            /* of the console that fd-pty's victim has as descriptor 0; -1: /dev/null */
+        char slave[32];
 };
 
 /* Sets why; returns -1. */

@@ -3,21 +3,26 @@
  * A victim from its start to its verdict (driver.h).
  *
  * It is the init of a pid namespace of its own, in a cgroup of its own, with /dev/null as descriptors 0–2 and nothing
- * else open; all other namespaces are ours, which makes them external to the session. They talk by files: victim.h.
+ * else open; all other namespaces are ours, which makes them external to the session. They talk by files: victim.h. The
+ * victim of fd-pty has a console as descriptor 0, which controls its session: we hold its master, as the engine's monitor
+ * does, and type something when it is ready.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -102,6 +107,51 @@ static int cgroup_make(struct trial *r)
         return n < 0 ? failed_err(r, "the victim's cgroup", &err) : 0;
 }
 
+static int console_make(struct trial *r)
+{
+        if (!r->stem || strcmp(r->stem, "fd-pty") != 0 || r->master >= 0)
+                return 0;
+        r->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (r->master < 0 || grantpt(r->master) < 0 || unlockpt(r->master) < 0 ||
+            ptsname_r(r->master, r->slave, sizeof(r->slave)) != 0 || ioctl(r->master, TIOCGPTN, &r->s.console_index) < 0)
+                return failed(r, "a console: %s", strerror(errno));
+        return 0;
+}
+
+/* A line, and the half of one. It is there when its echo has come back. */
+static int console_type(struct trial *r)
+{
+        static const char text[] = "typed\nha";
+        struct pollfd p = {.fd = r->master, .events = POLLIN};
+        char echo[64];
+
+        if (r->master < 0)
+                return 0;
+        if (write(r->master, text, strlen(text)) != (ssize_t)strlen(text))
+                return failed(r, "the console: %s", strerror(errno));
+        while (poll(&p, 1, 100) == 1 && read(r->master, echo, sizeof(echo)) > 0)
+                ;
+        return 0;
+}
+
+/* What the old tree has left of it: a restore finds a console that is new. */
+static int console_fresh(struct trial *r)
+{
+        struct winsize none = {};
+        struct termios t;
+
+        if (r->master < 0)
+                return 0;
+        int fd = open(r->slave, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        bool done = fd >= 0 && tcgetattr(fd, &t) == 0;
+        t.c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | IEXTEN;
+        t.c_cc[VKILL] = 21;
+        done = done && tcsetattr(fd, TCSANOW, &t) == 0 && tcflush(fd, TCIOFLUSH) == 0 && ioctl(fd, TIOCSWINSZ, &none) == 0;
+        if (fd >= 0)
+                close(fd);
+        return done ? 0 : failed(r, "the console: %s", strerror(errno));
+}
+
 static void become_victim(const struct trial *r)
 {
         char *const argv[] = {(char *)(uintptr_t)r->program, (char *)(uintptr_t)r->dir, NULL};
@@ -110,6 +160,11 @@ static void become_victim(const struct trial *r)
 
         if (setsid() < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
                 _exit(126);
+        if (r->master >= 0) {
+                int tty = open(r->slave, O_RDWR | O_NOCTTY);
+                if (tty < 0 || ioctl(tty, TIOCSCTTY, 0) < 0 || dup2(tty, 0) < 0)
+                        _exit(125);
+        }
         (void)syscall(SYS_close_range, 3, ~0u, 0);
         (void)umask(022);
         /* One processor: the number of the one it runs on stands in a thread's own memory (rseq), and would differ. */
@@ -180,7 +235,7 @@ int victim_start(struct trial *r)
 {
         int pidfd = -1;
 
-        if (cgroup_make(r) < 0)
+        if (cgroup_make(r) < 0 || console_make(r) < 0)
                 return -1;
         struct clone_args a = {.flags = CLONE_NEWPID | CLONE_PIDFD | CLONE_INTO_CGROUP,
                                .pidfd = (uint64_t)(uintptr_t)&pidfd,
@@ -192,7 +247,7 @@ int victim_start(struct trial *r)
         if (pid < 0)
                 return failed(r, "clone3: %s", strerror(errno));
         r->s.init_pidfd = pidfd;
-        return file_wait(r, "ready") < 0 ? -1 : victim_settle(r);
+        return file_wait(r, "ready") < 0 || console_type(r) < 0 ? -1 : victim_settle(r);
 }
 
 int victim_ground(struct trial *r)
@@ -200,7 +255,7 @@ int victim_ground(struct trial *r)
         struct err err = {0};
         char name[200];
 
-        if (cgroup_next(r, name) < 0)
+        if (cgroup_next(r, name) < 0 || console_fresh(r) < 0)
                 return -1;
         if (ground_small(&r->s, name, &err) < 0)
                 return failed_err(r, "the ground", &err);

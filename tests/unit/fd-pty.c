@@ -173,12 +173,16 @@ static void session(void)
         cr_assert_eq(ioctl(p.slave, TIOCSCTTY, 0), 0);
         int tty = open("/dev/tty", O_RDWR);
         cr_assert_geq(tty, 0);
+        typed(p, "once\nhal");
         uint64_t id = kt_add_fd(t, p.slave);
         kt_add_fd(t, tty);
         kt_dump(t);
         const Gantry__FdPty *m = (const void *)kt_record(t, id)->msg;
         cr_assert(m->has_session && m->session == (uint32_t)getpid());
         cr_assert(m->has_foreground && m->foreground == (uint32_t)getpgrp());
+        cr_assert(m->n_line == 1 && m->has_rest);
+        m = (const void *)kt_record(t, id + 1)->msg;
+        cr_assert(m->n_line == 0 && !m->has_rest, "input that two names share is kept twice");
         cr_assert_eq(ioctl(p.slave, TIOCNOTTY), 0);
         kt_close(t);
         kt_restore(t);
