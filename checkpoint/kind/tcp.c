@@ -410,11 +410,18 @@ static void plan_buffers(struct tape *t, uint64_t id, const struct tcp *x)
         tape_setint(t, A_FD(id), SOL_SOCKET, SO_RCVBUFFORCE, (int)(rcv / 2));
 }
 
-/* Sizes that were set are fixed from then on; those that nobody but us has set go on growing and shrinking (5.14+). */
+/*
+ * The sizes as they were, now that the queues are in: the room that was made for them would be filled by a writer that has more,
+ * and be doubled by every further move. Sizes that the program has set are fixed from then on; the others go on growing and
+ * shrinking (5.14+).
+ */
 static void plan_buffer_lock(struct tape *t, uint64_t id, const struct tcp *x)
 {
         uint32_t lock = (buffer_locked(x, SOCK_SNDBUF_LOCK) ? SOCK_SNDBUF_LOCK : 0u) |
                         (buffer_locked(x, SOCK_RCVBUF_LOCK) ? SOCK_RCVBUF_LOCK : 0u);
+
+        tape_setint(t, A_FD(id), SOL_SOCKET, SO_SNDBUFFORCE, (int)(x->sndbuf / 2));
+        tape_setint(t, A_FD(id), SOL_SOCKET, SO_RCVBUFFORCE, (int)(x->rcvbuf / 2));
         uint32_t e = TAPE(t, SYS_setsockopt, A_FD(id), A_IMM(SOL_SOCKET), A_IMM(SO_BUF_LOCK), A_DATA(tape_data(t, &lock, sizeof(lock))),
                           A_IMM(sizeof(lock)));
 

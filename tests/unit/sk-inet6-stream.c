@@ -143,13 +143,15 @@ Test(sk_inet6_stream, golden_connection)
                               "14 sendto(fd#1, hex:6f7574, 3, 0, 0, 0) = 3\n"
                               "15 setsockopt(fd#1, 6, 20, hex:00000000, 4)\n"
                               "16 setsockopt(fd#1, 6, 29, hex:0000000000000000000001000000010000000000, 20)\n");
-        kt_golden(t, PH_PARK, "tape of self 0, 5 calls\n"
+        kt_golden(t, PH_PARK, "tape of self 0, 7 calls\n"
                               "# queue the tail of a TCP connection (1)\n"
                               "0 setsockopt(fd#1, 6, 24, hex:00000000, 4)\n"
                               "1 setsockopt(fd#1, 6, 19, hex:ffffffff, 4)\n"
                               "2 setsockopt(fd#1, 1, 2, hex:01000000, 4)\n"
                               "3 sendto(fd#1, hex:7171, 2, 0x4040, 0, 0) = 2\n"
-                              "4 setsockopt(fd#1, 1, 72, hex:00000000, 4) may fail ENOPROTOOPT\n");
+                              "4 setsockopt(fd#1, 1, 32, hex:00200000, 4)\n"
+                              "5 setsockopt(fd#1, 1, 33, hex:00000100, 4)\n"
+                              "6 setsockopt(fd#1, 1, 72, hex:00000000, 4) may fail ENOPROTOOPT\n");
         kt_free(t);
 }
 
