@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pid namespace: where the search for the next number goes on. */
+#include "proto/ns-pid.pb-c.h"
+#include "tests/unit/records.h"
+
+Test(ns_pid, records)
+{
+        Gantry__NsPid m = GANTRY__NS_PID__INIT;
+
+        ACCEPTED(&kind_ns_pid, m);
+        m.has_last = true;
+        m.last = 4711;
+        ACCEPTED(&kind_ns_pid, m);
+        REFUSED(&kind_ns_pid, m, m.last = 0x7fffffff);
+        PLANNED(&kind_ns_pid, m, PH_ATTR, "ns_last_pid");
+        PLANNED(&kind_ns_pid, m, PH_ATTR, "4711");
+}
