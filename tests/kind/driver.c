@@ -39,7 +39,7 @@ struct mode { const char *name; int (*run)(struct trial *r); };
 
 struct options { const char *stem, *cgroup, *victim; bool verbose; };
 
-/* Freezes, dumps into r->dir/name; then kill or resume. What fails resumes. */
+/* Freezes, dumps into r->dir/name; then kill or resume. What fails resumes; r->written says whether the image was done. */
 static int dump_to(struct trial *r, const char *name, bool end, struct err *err)
 {
         struct dump *d = NULL;
@@ -47,6 +47,7 @@ static int dump_to(struct trial *r, const char *name, bool end, struct err *err)
         int dir = open(r->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
         int n = session_freeze(&r->s, FREEZE_MS, &d, err);
 
+        r->written = false;
         if (n < 0) {
                 close(dir);
                 return n;
@@ -59,6 +60,7 @@ static int dump_to(struct trial *r, const char *name, bool end, struct err *err)
                         n = image_writer_close(w, err);
                 else
                         image_writer_abort(w);
+                r->written = n >= 0;
         }
         close(dir);
         if (n < 0 || !end) {
@@ -77,6 +79,7 @@ static int restore_from(struct trial *r, const char *name, struct err *err)
         int n = image_open(dir, name, session_record_types(), &img, err);
 
         close(dir);
+        r->reached = n >= 0;
         if (n >= 0)
                 n = session_prepare(&r->s, img, &rs, err);
         if (n >= 0)
@@ -236,7 +239,7 @@ static int one_failed_dump(struct trial *r, unsigned long k)
                 return failed(r, "after a fault at %lu (%s) %zu descriptors were %zu", k, sys_fault_name(), open_descriptors(), fds);
         char path[128];
         snprintf(path, sizeof(path), "%s/image/records", r->dir);
-        if (n < 0 && access(path, F_OK) == 0)
+        if (!r->written && access(path, F_OK) == 0)
                 return failed(r, "a failed dump (fault at %lu, %s) left an image", k, sys_fault_name());
         unlink(path);
         snprintf(path, sizeof(path), "%s/image/pages", r->dir);
@@ -287,6 +290,10 @@ static int one_failed_restore(struct trial *r, unsigned long k)
                 return failed_err(r, "a restore without a fault", &err);
         if (n >= 0)
                 return 1;
+        if (!r->reached) {
+                victim_end_all(r);
+                return 0;
+        }
         if (victim_gone(r) < 0)
                 return failed(r, "after a fault at %lu (%s) the tree is still there", k, sys_fault_name());
         if (r->s.sock >= 0)
