@@ -19,15 +19,18 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/pidfd.h"
+#include "base/procfs.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
@@ -456,13 +459,41 @@ int session_go(const struct subject *s, struct err *err)
 
 /* ---- the end ---- */
 
+/* Children that a wave had cloned and not yet told us of when it failed: they are traced from their birth, so they are
+ * ours to reap, and init waits for them. */
+static void reap_strays(struct restore *rs)
+{
+        const struct timespec tick = { .tv_nsec = 2000000 };
+        char name[64];
+        pid_t init = 0;
+
+        if (pidfd_pid(rs->s.init_pidfd, &init, NULL) < 0)
+                return;
+        _cleanup_close_ int proc = proc_open(init, NULL);
+        snprintf(name, sizeof(name), "task/%d/children", (int)init);
+        for (unsigned i = 0; proc >= 0 && i < 500 && pidfd_alive(rs->s.init_pidfd) == 1; i++) {
+                _cleanup_free_ char *text = NULL;
+                size_t n = 0;
+                unsigned pid = 0; /* of our pid namespace */
+                if (proc_read(proc, name, &text, &n, NULL) < 0 || n == 0)
+                        return;
+                for (const char *p = text; sscanf(p, "%u", &pid) == 1; p += strcspn(p, " "), p += strspn(p, " "))
+                        (void)waitpid((pid_t)pid, NULL, __WALL | WNOHANG);
+                nanosleep(&tick, NULL);
+        }
+}
+
 static void kill_tree(struct restore *rs)
 {
         if (rs->s.cgroup_fd >= 0)
                 (void)cgroup_kill(rs->s.cgroup_fd, NULL);
         /* An init does not end before its zombies are reaped, and those that we trace are ours to reap: init last, a leader
          * after its threads. */
+        for (size_t i = rs->n_temp; i-- > 0;)
+                (void)tracee_detach(TAKE_PTR(rs->temp[i].tracee), NULL);
         for (size_t i = rs->n_task; i-- > 0;) {
+                if (i == 0)
+                        reap_strays(rs);
                 for (size_t k = rs->task[i].n_thread; k-- > 0;)
                         (void)tracee_detach(TAKE_PTR(rs->task[i].thread[k].tracee), NULL);
                 if (rs->task[i].pidfd >= 0)

@@ -89,6 +89,7 @@ static int restore_from(struct trial *r, const char *name, struct err *err)
         else if (rs)
                 session_undo(rs);
         image_close(img);
+        r->parked = n >= 0;
         if (n >= 0)
                 n = session_go(&r->s, err);
         return n;
@@ -288,8 +289,15 @@ static int one_failed_restore(struct trial *r, unsigned long k)
         sys_fault_disarm();
         if (n < 0 && !sys_fault_fired())
                 return failed_err(r, "a restore without a fault", &err);
+        if (n < 0 && r->parked) {
+                /* after PARK there is no way back, and none is needed: GO is done again, by whoever comes */
+                err = (struct err){0};
+                n = session_go(&r->s, &err);
+                if (n < 0)
+                        return failed_err(r, "a second GO", &err);
+        }
         if (n >= 0)
-                return 1;
+                return victim_at_large(r) < 0 ? -1 : 1;
         if (!r->reached) {
                 victim_end_all(r);
                 return 0;

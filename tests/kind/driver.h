@@ -14,7 +14,7 @@ struct trial {
         char why[2048];                        /* why the mode failed */
         const struct log *log;
         struct subject s;                      /* the live tree; init_pidfd and cgroup_fd -1: none */
-        bool written, reached;                 /* the image of a dump; the session of a restore */
+        bool written, reached, parked;                /* the image of a dump; the session of a restore */
         unsigned grounds;                      /* trees so far; each has a cgroup of its own */
         int master;                            /* of the console that fd-pty's victim has as descriptor 0; -1: /dev/null */
         char slave[32];
