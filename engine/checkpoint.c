@@ -192,7 +192,9 @@ static int restore_tree(struct worker *w, struct ground *g, const struct subject
         restore_free(rs);
         if (!worker_watched(w))
                 return err_set(err, EX_INTERRUPTED, "cannot restore the container", "the command was interrupted", "%s", g->ct->name);
-        r = ground_commit(g, err);
+        r = ground_keeper(g, err);
+        if (r == 0)
+                r = ground_commit(g, err);
         return r == 0 ? session_go(s, err) : r;
 }
 

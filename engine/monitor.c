@@ -161,15 +161,13 @@ static bool drain(struct monitor *m, int console)
 
 static void wait_for_end(struct monitor *m, int pidfd, int console)
 {
-        struct timespec nap = {.tv_nsec = 100000000};
-
         for (;;) {
                 struct pollfd p[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = console, .events = POLLIN}};
                 if (poll(p, 2, -1) < 0 && errno != EINTR)
                         return;
                 /* A pty without an open slave says POLLHUP all the time: look again a little later. */
                 if (p[1].revents && !drain(m, console) && !p[0].revents)
-                        (void)nanosleep(&nap, NULL);
+                        (void)poll(p, 1, 100);
                 if (p[0].revents)
                         return;
         }
