@@ -149,7 +149,8 @@ static int check(const struct record *r, struct need *need, struct err *err)
         for (size_t i = 0; i < ELEMENTSOF(at); i++)
                 if (at[i] > VMA_TOP)
                         return kind_bad(&kind_task_mm, r, err, "an address is not a program's");
-        if (m->start_brk > m->brk || m->arg_start > m->arg_end || m->env_start > m->env_end)
+        if (m->start_code >= m->end_code || m->start_data > m->end_data || m->start_brk > m->brk || m->arg_start > m->arg_end ||
+            m->env_start > m->env_end)
                 return kind_bad(&kind_task_mm, r, err, "an area ends before it starts");
         if (!m->auxv.len || m->auxv.len % 16 || m->auxv.len > AUXV_MAX)
                 return kind_bad(&kind_task_mm, r, err, "the auxiliary vector has an impossible size");
