@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -29,6 +30,10 @@
 #include "proto/mounts.pb-c.h"
 
 /* ---- dump ---- */
+
+#define ATTR_KNOWN                                                                                           \
+        ((uint64_t)(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |       \
+                    MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW))
 
 static const struct { const char *name; uint64_t attr; } attrs[] = {
         { "ro", MOUNT_ATTR_RDONLY },       { "nosuid", MOUNT_ATTR_NOSUID },         { "nodev", MOUNT_ATTR_NODEV },
@@ -224,7 +229,7 @@ static bool sane_node(struct restore *rs, const Gantry__Mounts *m, size_t i)
                 source |= m->mount[j]->id == n->source;
         }
         return k && k->cls == CLS_MOUNT && k->plan[PH_MOUNTS] && rec && rec->kind == n->kind && parent && source &&
-               n->propagation <= 2 && sane_path(&n->target) && sane_path(&n->root) && (i || n->target.len == 1);
+               n->propagation <= 2 && (n->attr & ~ATTR_KNOWN) == 0 && sane_path(&n->target) && sane_path(&n->root) && (i || n->target.len == 1);
 }
 
 int mounts_check(struct restore *rs, struct err *err)
@@ -249,13 +254,13 @@ static struct tape *init_tape(struct restore *rs)
         return restore_tape(rs, (struct actor){ ACTOR_TASK, rs->task[0].id });
 }
 
-/* The target as a path from the new root, where the stub stands. */
-static uint32_t tape_target(struct tape *t, const Gantry__Mounts__Node *n)
+/* Opens a path from the new root, where the stub stands. Before it is the root, a link on the container's disk would lead to the
+ * node's: paths in mountinfo have none, so none is followed. */
+static uint32_t open_place(struct tape *t, const char *path)
 {
-        char path[PATH_MAX + 2];
+        struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH };
 
-        snprintf(path, sizeof(path), ".%.*s", (int)n->target.len, (const char *)n->target.data);
-        return tape_str(t, path);
+        return TAPE(t, SYS_openat2, A_IMM(AT_FDCWD), A_DATA(tape_str(t, path)), A_DATA(tape_data(t, &how, sizeof(how))), A_IMM(sizeof(how)));
 }
 
 static bool is_external(const struct record *rec)
@@ -269,9 +274,10 @@ static bool is_external(const struct record *rec)
         return name && name[0];
 }
 
+/* A clone begins with what its source has. */
 static void set_attr(struct tape *t, const Gantry__Mounts__Node *n)
 {
-        struct mount_attr a = { .attr_set = n->attr, .attr_clr = n->attr & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0 };
+        struct mount_attr a = { .attr_set = n->attr, .attr_clr = ATTR_KNOWN };
         uint32_t at = tape_data(t, &a, sizeof(a));
 
         TAPE(t, SYS_mount_setattr, A_FD(n->id), A_DATA(tape_str(t, "")), A_IMM(AT_EMPTY_PATH), A_DATA(at), A_IMM(sizeof(a)));
@@ -282,12 +288,19 @@ static void attach(struct restore *rs, const Gantry__Mounts__Node *n, bool root)
         struct tape *t = init_tape(rs);
 
         tape_label(t, "attach mount %.*s", (int)n->target.len, (const char *)n->target.data);
-        if (!is_external(restore_record(rs, n->id)) && n->attr)
+        if (!is_external(restore_record(rs, n->id)))
                 set_attr(t, n);
-        TAPE(t, SYS_move_mount, A_FD(n->id), A_DATA(tape_str(t, "")), A_IMM(AT_FDCWD), A_DATA(root ? tape_str(t, "/") : tape_target(t, n)),
-             A_IMM(MOVE_MOUNT_F_EMPTY_PATH));
-        if (root)
+        uint32_t empty = tape_str(t, "");
+        if (root) {
+                TAPE(t, SYS_move_mount, A_FD(n->id), A_DATA(empty), A_IMM(AT_FDCWD), A_DATA(tape_str(t, "/")), A_IMM(MOVE_MOUNT_F_EMPTY_PATH));
                 TAPE(t, SYS_fchdir, A_FD(n->id));
+                return;
+        }
+        char path[PATH_MAX + 2];
+        snprintf(path, sizeof(path), ".%.*s", (int)n->target.len, (const char *)n->target.data);
+        uint32_t at = open_place(t, path);
+        TAPE(t, SYS_move_mount, A_FD(n->id), A_DATA(empty), A_RET(at), A_DATA(empty), A_IMM(MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+        TAPE(t, SYS_close, A_RET(at));
 }
 
 static void finish(struct restore *rs, const Gantry__Mounts *m)
@@ -305,7 +318,7 @@ static void finish(struct restore *rs, const Gantry__Mounts *m)
                                                        : n->propagation == 2 ? MS_UNBINDABLE
                                                                              : MS_PRIVATE };
                 tape_label(t, "propagation of %.*s", (int)n->target.len, (const char *)n->target.data);
-                TAPE(t, SYS_mount_setattr, A_IMM(AT_FDCWD), A_DATA(tape_target(t, n)), A_IMM(0), A_DATA(tape_data(t, &a, sizeof(a))),
+                TAPE(t, SYS_mount_setattr, A_FD(n->id), A_DATA(tape_str(t, "")), A_IMM(AT_EMPTY_PATH), A_DATA(tape_data(t, &a, sizeof(a))),
                      A_IMM(sizeof(a)));
         }
 }
@@ -327,7 +340,9 @@ static int plan_clone(struct restore *rs, const Gantry__Mounts *m, const Gantry_
         snprintf(path, sizeof(path), ".%.*s%.*s", s->target.len > 1 ? (int)s->target.len : 0, (const char *)s->target.data,
                  (int)(n->root.len - skip), (const char *)n->root.data + skip);
         tape_label(t, "clone %s", path);
-        uint32_t e = TAPE(t, SYS_open_tree, A_IMM(AT_FDCWD), A_DATA(tape_str(t, path)), A_IMM(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+        uint32_t at = open_place(t, path);
+        uint32_t e = TAPE(t, SYS_open_tree, A_RET(at), A_DATA(tape_str(t, "")), A_IMM(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+        TAPE(t, SYS_close, A_RET(at));
         tape_keep_fd(t, e, n->id);
         return 0;
 }
@@ -351,30 +366,42 @@ static int plan_node(struct restore *rs, const Gantry__Mounts__Node *n, struct e
         return kind_find((uint16_t)n->kind)->plan[PH_MOUNTS](rs, restore_record(rs, n->id), err);
 }
 
+/* All mounts from `at` on that are no clones: *ret_end is behind the last. */
+static int plan_new(struct restore *rs, const Gantry__Mounts *m, size_t at, size_t *ret_end, struct err *err)
+{
+        int r = 0;
+
+        for (; r >= 0 && at < m->n_mount && !m->mount[at]->source; at++)
+                r = plan_node(rs, m->mount[at], err);
+        *ret_end = at;
+        return r;
+}
+
+/* In the order of the record, so that they are listed in the order in which they were. What was made is attached by the tape
+ * that makes the next ones: an entry's descriptor is there after its tape has played. */
 int mounts_restore(struct restore *rs, struct err *err)
 {
         const Gantry__Mounts *m = message(rs);
+        bool console = false;
+        size_t end;
         int r = 0;
 
         if (!m || m->n_mount == 0)
                 return 0;
-        for (size_t i = 0; r >= 0 && i < m->n_mount; i++)
-                if (m->mount[i]->source == 0)
-                        r = plan_node(rs, m->mount[i], err);
-        if (r >= 0)
-                r = phase_play(rs, err);
-        if (r >= 0)
-                r = hand_console(rs, err);
-        for (size_t i = 0; r >= 0 && i < m->n_mount; i++) {
-                if (m->mount[i]->source) {
-                        r = phase_play(rs, err);
-                        if (r >= 0)
-                                r = plan_clone(rs, m, m->mount[i], err);
-                        if (r >= 0)
-                                r = phase_play(rs, err);
-                }
+        for (size_t i = 0; r >= 0 && i < m->n_mount; i = end) {
+                end = i + 1;
+                if (m->mount[i]->source)
+                        r = plan_clone(rs, m, m->mount[i], err);
+                else
+                        r = plan_new(rs, m, i, &end, err);
                 if (r >= 0)
-                        attach(rs, m->mount[i], i == 0);
+                        r = phase_play(rs, err);
+                if (r >= 0 && !console && object_fd(rs, OBJECT_CONSOLE) >= 0) {
+                        console = true;
+                        r = hand_console(rs, err);
+                }
+                for (size_t k = i; r >= 0 && k < end; k++)
+                        attach(rs, m->mount[k], k == 0);
         }
         if (r >= 0)
                 r = phase_play(rs, err);
