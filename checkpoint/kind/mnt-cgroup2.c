@@ -12,6 +12,7 @@
 #include "proto/mnt-cgroup2.pb-c.h"
 
 static const struct mnt_option known[] = {
+        { "ro", MNT_DERIVED },
         { "nsdelegate", MNT_DERIVED },
         { "memory_recursiveprot", MNT_DERIVED },
         { "favordynmods", MNT_DERIVED },
@@ -57,7 +58,7 @@ static int plan_mounts(struct restore *rs, const struct record *r, struct err *e
         const Gantry__MntCgroup2 *m = (const void *)r->msg;
 
         (void)err;
-        (void)mnt_make(rs, r, "cgroup2", m->option, m->n_option);
+        mnt_seal(rs, r, mnt_make(rs, r, "cgroup2", m->option, m->n_option), m->option, m->n_option);
         return 0;
 }
 

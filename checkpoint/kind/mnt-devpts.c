@@ -4,13 +4,14 @@
  *
  * Mounted by the container's own right in init's stub, so that its super block belongs to the container's user
  * namespace. The console is the first pty that is opened in a new instance: its master is made here and handed to the
- * engine's monitor. Where it is mounted, with which flags and propagation, is the mount planner's.
+ * engine's monitor; an instance that the container mounts elsewhere has none. Where it is mounted, with which flags and propagation, is the mount planner's.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/str.h"
 #include "checkpoint/kind/classify.h"
 #include "checkpoint/kind/field.h"
 #include "checkpoint/kind/kinds.h"
@@ -46,8 +47,12 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         _cleanup_message_ ProtobufCMessage *guard = &m->base;
         struct stat st = {};
         /* A container without a console, or one that has closed it for good, has no pty 0. */
-        m->console = dump_console_index(d) == 0 && fd >= 0 && fstatat(fd, "0", &st, AT_SYMLINK_NOFOLLOW) == 0;
-        m->console_mode = st.st_mode & 07777;
+        m->console = dump_console_index(d) == 0 && str_eq(o->facts.mnt.m->target, "/dev/pts") && fd >= 0 &&
+                     fstatat(fd, "0", &st, AT_SYMLINK_NOFOLLOW) == 0;
+        m->console_mode = m->console ? st.st_mode & 07777 : 0;
+        m->has_console_uid = m->has_console_gid = m->console;
+        m->console_uid = m->console ? dump_uid(d, st.st_uid) : 0;
+        m->console_gid = m->console ? dump_gid(d, st.st_gid) : 0;
         int r = mnt_options_take(&kind_mnt_devpts, o, d, known, &m->option, &m->n_option, err);
         return r < 0 ? r : field_record(&kind_mnt_devpts, o, &guard, ret);
 }
@@ -57,8 +62,8 @@ static int check(const struct record *r, struct need *need, struct err *err)
         const Gantry__MntDevpts *m = (const void *)r->msg;
 
         (void)need;
-        if (m->console_mode > 07777)
-                return kind_bad(&kind_mnt_devpts, r, err, "the console's mode is impossible");
+        if (m->console_mode > 07777 || m->console_uid == UINT32_MAX || m->console_gid == UINT32_MAX)
+                return kind_bad(&kind_mnt_devpts, r, err, "the console's mode or owner is impossible");
         return mnt_options_check(&kind_mnt_devpts, r, known, m->option, m->n_option, err);
 }
 
@@ -71,13 +76,18 @@ static int plan_mounts(struct restore *rs, const struct record *r, struct err *e
         int unlock = 0;
 
         (void)err;
-        if (!m->console)
+        if (!m->console) {
+                mnt_seal(rs, r, mount, m->option, m->n_option);
                 return 0;
+        }
         tape_label(t, "make the console (mnt-devpts)");
         uint32_t e = TAPE(t, SYS_openat, A_RET(mount), A_DATA(tape_str(t, "ptmx")), A_IMM(O_RDWR | O_NOCTTY | O_CLOEXEC));
         TAPE(t, SYS_ioctl, A_RET(e), A_IMM(TIOCSPTLCK), A_DATA(tape_data(t, &unlock, sizeof(unlock))));
+        if (m->has_console_uid && m->has_console_gid)
+                TAPE(t, SYS_fchownat, A_RET(mount), A_DATA(tape_str(t, "0")), A_IMM(m->console_uid), A_IMM(m->console_gid), A_IMM(0));
         TAPE(t, SYS_fchmodat, A_RET(mount), A_DATA(tape_str(t, "0")), A_IMM(m->console_mode));
         tape_keep_fd(t, e, OBJECT_CONSOLE);
+        mnt_seal(rs, r, mount, m->option, m->n_option);
         return 0;
 }
 

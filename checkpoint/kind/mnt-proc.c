@@ -54,7 +54,7 @@ static int plan_mounts(struct restore *rs, const struct record *r, struct err *e
         const Gantry__MntProc *m = (const void *)r->msg;
 
         (void)err;
-        (void)mnt_make(rs, r, "proc", m->option, m->n_option);
+        mnt_seal(rs, r, mnt_make(rs, r, "proc", m->option, m->n_option), m->option, m->n_option);
         return 0;
 }
 

@@ -4,7 +4,7 @@
  * character devices 0:0, which is what a user namespace may make.
  *
  * Read from outside through the mount's root directory: nothing is followed and no other mount is entered (what a mount
- * hides is not seen: its directory is made empty, with the permissions of a mount point). Written by tape in init's stub,
+ * hides is not seen: its place is made anew, empty, owned by root; statx(2) tells of it since 5.8). Written by tape in init's stub,
  * with the container's own authority, before the mount is attached; times last, directories after their content.
  *
  * Refused by name: extended attributes, other devices, and more than 256 MiB of content.
@@ -35,6 +35,7 @@
 #define CONTENT_MAX (UINT64_C(256) << 20)
 #define PIECE (UINT64_C(256) << 10)
 #define NODES_MAX 65536u
+#define DEPTH_MAX 64u
 
 static const struct mnt_option known[] = {
         { "size", MNT_NUMBER }, { "nr_inodes", MNT_NUMBER }, { "mode", MNT_NUMBER }, { "uid", MNT_UID }, { "gid", MNT_GID },
@@ -171,24 +172,36 @@ static int read_node(struct walk *w, int dir, const char *name, const char *path
         return read_file(w, path, fd, n);
 }
 
+/* Another mount hides what is here: only the place matters, a directory or a file. */
+static int add_place(struct walk *w, const char *path, bool dir)
+{
+        struct stat st = { .st_mode = dir ? S_IFDIR | 0755 : S_IFREG | 0644 };
+        Node *n = add(w, path, &st);
+
+        if (!n)
+                return kind_nomem(w->err);
+        n->uid = n->gid = 0;
+        n->has_size = !dir;
+        return 0;
+}
+
 static int read_dir(struct walk *w, int fd, const char *path, unsigned depth);
 
 static int read_entry(struct walk *w, int dir, const char *name, const char *path, unsigned depth)
 {
         struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS };
+        struct statx sx = {};
         struct stat st;
 
+        if (statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &sx) < 0)
+                return err_sys(w->err, EX_FAIL, errno, "cannot look into a tmpfs", "%s", path);
+        if (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+                return add_place(w, path, S_ISDIR(sx.stx_mode));
         if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
                 return err_sys(w->err, EX_FAIL, errno, "cannot look into a tmpfs", "%s", path);
         if (!S_ISDIR(st.st_mode))
                 return read_node(w, dir, name, path, &st);
         int fd = sys_openat2(dir, name, &how);
-        if (fd == -EXDEV) {
-                /* Another mount hides it: only the place matters. */
-                st.st_mode = S_IFDIR | 0755;
-                st.st_uid = w->m->node[0] ? st.st_uid : 0;
-                return add(w, path, &st) ? 0 : kind_nomem(w->err);
-        }
         if (fd < 0)
                 return err_sys(w->err, EX_FAIL, fd, "cannot look into a tmpfs", "%s", path);
         int r = add(w, path, &st) ? read_dir(w, fd, path, depth + 1) : kind_nomem(w->err);
@@ -204,10 +217,10 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 static int read_dir(struct walk *w, int fd, const char *path, unsigned depth)
 {
         struct dirent **list = NULL;
-        int n = depth > 64 ? -1 : scandirat(fd, ".", &list, NULL, by_name), r = 0;
+        int n = depth > DEPTH_MAX ? -1 : scandirat(fd, ".", &list, NULL, by_name), r = 0;
 
         if (n < 0)
-                return depth > 64 ? refuse_node(w, path, "directories more than 64 deep")
+                return depth > DEPTH_MAX ? refuse_node(w, path, "directories more than 64 deep")
                                   : err_sys(w->err, EX_FAIL, errno, "cannot look into a tmpfs", "%s", path);
         if (flistxattr(fd, NULL, 0) > 0)
                 r = refuse_node(w, path, "extended attributes");
@@ -285,9 +298,33 @@ static bool safe_node(const Gantry__MntTmpfs *m, size_t i)
                 return n->has_target && n->target.len >= 1 && n->target.len < PATH_MAX && !memchr(n->target.data, 0, n->target.len);
         if (type == S_IFREG)
                 return n->has_size && n->size <= CONTENT_MAX &&
-                       (n->has_offset ? n->offset % 4096 == 0 && n->offset <= CONTENT_MAX * 2 && n->size > INLINE_MAX
+                       (n->has_offset ? n->offset % 4096 == 0 && n->offset <= CONTENT_MAX * 2 && n->size > INLINE_MAX && !n->data.len
                                       : n->data.len == n->size && n->size <= INLINE_MAX);
         return type == S_IFDIR || type == S_IFIFO || type == S_IFSOCK || type == S_IFCHR;
+}
+
+/* Every name is made in a directory of this record: a link there would lead the stub out of the tmpfs. The names of a directory
+ * follow it at once, which is the order of the walk. */
+static bool in_directories(const Gantry__MntTmpfs *m)
+{
+        const Node *stack[DEPTH_MAX + 2];
+        size_t depth = 0;
+
+        for (size_t i = 0; i < m->n_node; i++) {
+                const Node *n = m->node[i];
+                size_t parent = n->path.len;
+                while (parent > 0 && n->path.data[parent - 1] != '/')
+                        parent--;
+                parent -= parent > 0;
+                while (i > 0 && depth > 0 && (stack[depth - 1]->path.len != parent ||
+                                              (parent && memcmp(stack[depth - 1]->path.data, n->path.data, parent) != 0)))
+                        depth--;
+                if ((i > 0 && depth == 0) || depth == ELEMENTSOF(stack))
+                        return false;
+                if (S_ISDIR(n->mode))
+                        stack[depth++] = n;
+        }
+        return true;
 }
 
 static int check(const struct record *r, struct need *need, struct err *err)
@@ -304,6 +341,8 @@ static int check(const struct record *r, struct need *need, struct err *err)
         }
         if (sum > CONTENT_MAX)
                 return kind_bad(&kind_mnt_tmpfs, r, err, "it holds more than 256 MiB");
+        if (!in_directories(m))
+                return kind_bad(&kind_mnt_tmpfs, r, err, "a file in it is in no directory of it");
         need->bytes += sum;
         return mnt_options_check(&kind_mnt_tmpfs, r, known, m->option, m->n_option, err);
 }
@@ -379,6 +418,7 @@ static int plan_mounts(struct restore *rs, const struct record *r, struct err *e
                 TAPE(b.t, SYS_utimensat, A_RET(b.mount), A_DATA(n->path.len ? field_tape(b.t, &n->path) : tape_str(b.t, ".")),
                      A_DATA(tape_data(b.t, ts, sizeof(ts))), A_IMM(AT_SYMLINK_NOFOLLOW));
         }
+        mnt_seal(rs, r, b.mount, m->option, m->n_option);
         return 0;
 }
 

@@ -3,7 +3,8 @@
  * Options of file systems, both ways (mnt.h).
  *
  * mountinfo shows ids as the reader's user namespace sees them, so uid= and gid= are turned to what they are inside; a value
- * that fsconfig(2) is given in the stub is read in the stub's own namespace.
+ * that fsconfig(2) is given in the stub is read in the stub's own namespace. "ro" is of the super block here (the mount's own
+ * is the planner's): it is kept for every type whose list does not say that it is derived, and set when the content is there.
  */
 #include "checkpoint/kind/mnt.h"
 
@@ -18,6 +19,7 @@
 #include "checkpoint/kind/field.h"
 
 #define VALUE_MAX 255
+#define SOURCE "source="   /* what mountinfo shows before the options; any text, which only the program reads */
 
 static const struct mnt_option *find(const struct mnt_option *known, const char *s, size_t n)
 {
@@ -77,15 +79,23 @@ int mnt_options_take(const struct kind *k, const struct obj *o, struct dump *d, 
         *ret_n = 0;
         for (const char *p = o->facts.mnt.m->super_options; *p; p++)
                 count += *p == ',';
-        *ret = calloc(count + 1, sizeof(**ret));
+        *ret = calloc(count + 2, sizeof(**ret));
         if (!*ret)
                 return kind_nomem(err);
+        if (!str_eq(o->facts.mnt.m->source, o->facts.mnt.m->type)) {
+                char text[VALUE_MAX + sizeof(SOURCE)];
+                snprintf(text, sizeof(text), SOURCE "%.*s", VALUE_MAX, o->facts.mnt.m->source);
+                (*ret)[0] = kind_strdup(text);
+                if (!(*ret)[0])
+                        return kind_nomem(err);
+                *ret_n = 1;
+        }
         for (const char *p = o->facts.mnt.m->super_options; *p; p += n + (p[n] == ',')) {
                 n = next(p, &key);
                 const struct mnt_option *opt = find(known, p, key);
-                if (!opt || opt->value == MNT_DERIVED)
+                if (opt ? opt->value == MNT_DERIVED : key != 2 || strncmp(p, "ro", 2) != 0)
                         continue;
-                (*ret)[*ret_n] = one(d, opt, p, key, n);
+                (*ret)[*ret_n] = opt ? one(d, opt, p, key, n) : kind_strdup("ro");
                 if (!(*ret)[*ret_n])
                         return kind_nomem(err);
                 ++*ret_n;
@@ -119,6 +129,8 @@ int mnt_options_check(const struct kind *k, const struct record *r, const struct
         for (size_t i = 0; i < n; i++) {
                 const char *eq = strchr(option[i], '=');
                 size_t key = eq ? (size_t)(eq - option[i]) : strlen(option[i]);
+                if (str_starts(option[i], SOURCE) ? strlen(option[i]) - strlen(SOURCE) <= VALUE_MAX : str_eq(option[i], "ro"))
+                        continue;
                 if (!fits(find(known, option[i], key), eq ? eq + 1 : NULL))
                         return kind_bad(k, r, err, "an option is not one that this file system may have");
         }
@@ -131,10 +143,13 @@ uint32_t mnt_make(struct restore *rs, const struct record *r, const char *type, 
 
         tape_label(t, "make a %s (%s %" PRIu64 ")", type, kind_find(r->kind)->stem, r->id);
         uint32_t fs = TAPE(t, SYS_fsopen, A_DATA(tape_str(t, type)), A_IMM(FSOPEN_CLOEXEC));
-        TAPE(t, SYS_fsconfig, A_RET(fs), A_IMM(FSCONFIG_SET_STRING), A_DATA(tape_str(t, "source")), A_DATA(tape_str(t, type)), A_IMM(0));
+        if (n == 0 || !str_starts(option[0], SOURCE))
+                TAPE(t, SYS_fsconfig, A_RET(fs), A_IMM(FSCONFIG_SET_STRING), A_DATA(tape_str(t, "source")), A_DATA(tape_str(t, type)), A_IMM(0));
         for (size_t i = 0; i < n; i++) {
                 char key[64];
                 const char *eq = strchr(option[i], '=');
+                if (str_eq(option[i], "ro"))
+                        continue;   /* mnt_seal() */
                 snprintf(key, sizeof(key), "%.*s", (int)(eq ? eq - option[i] : (long)strlen(option[i])), option[i]);
                 TAPE(t, SYS_fsconfig, A_RET(fs), A_IMM(eq ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG), A_DATA(tape_str(t, key)),
                      eq ? A_DATA(tape_str(t, eq + 1)) : A_IMM(0), A_IMM(0));
@@ -144,4 +159,19 @@ uint32_t mnt_make(struct restore *rs, const struct record *r, const char *type, 
         TAPE(t, SYS_close, A_RET(fs));
         tape_keep_fd(t, m, r->id);
         return m;
+}
+
+void mnt_seal(struct restore *rs, const struct record *r, uint32_t mount, char **option, size_t n)
+{
+        struct tape *t = restore_tape(rs, restore_owner(rs, r->id));
+
+        for (size_t i = 0; i < n; i++) {
+                if (!str_eq(option[i], "ro"))
+                        continue;
+                uint32_t fs = TAPE(t, SYS_fspick, A_RET(mount), A_DATA(tape_str(t, "")), A_IMM(FSPICK_EMPTY_PATH | FSPICK_CLOEXEC));
+                TAPE(t, SYS_fsconfig, A_RET(fs), A_IMM(FSCONFIG_SET_FLAG), A_DATA(tape_str(t, "ro")), A_IMM(0), A_IMM(0));
+                TAPE(t, SYS_fsconfig, A_RET(fs), A_IMM(FSCONFIG_CMD_RECONFIGURE), A_IMM(0), A_IMM(0), A_IMM(0));
+                TAPE(t, SYS_close, A_RET(fs));
+                return;
+        }
 }

@@ -20,3 +20,5 @@ int mnt_options_check(const struct kind *k, const struct record *r, const struct
                       struct err *err);
 /* fsopen(type), the options, fsmount; the detached mount is kept as object r->id. Returns the fsmount entry. */
 uint32_t mnt_make(struct restore *rs, const struct record *r, const char *type, char **option, size_t n);
+/* "ro" among the options: the super block becomes read-only, once all is in it. */
+void mnt_seal(struct restore *rs, const struct record *r, uint32_t mount, char **option, size_t n);
