@@ -26,6 +26,7 @@ struct kt {
         struct kt_object at[KT_OBJECTS];
         size_t n;                    /* object id = index + 1 */
         int procfd, console;
+        int master;                  /* the console that a restore has made, -1 */
 };
 
 struct dump { struct kt *t; };

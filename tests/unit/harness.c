@@ -37,6 +37,7 @@ struct kt *kt_new(void)
         t->procfd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
         t->procfd = fcntl(t->procfd, F_DUPFD_CLOEXEC, 900);
         t->console = -1;
+        t->master = -1;
         cr_assert_geq(t->procfd, 0);
         return t;
 }
@@ -52,6 +53,7 @@ void kt_free(struct kt *t)
                 free(x->bytes);
                 record_done(&x->rec);
         }
+        fd_close(t->master);
         close(t->procfd);
         free(t);
 }
@@ -480,6 +482,10 @@ static void collect(struct restore *rs)
                         int fd = fcntl(keep[k].fd, F_DUPFD_CLOEXEC, FIRST_MADE);
                         cr_assert_geq(fd, 0);
                         close(keep[k].fd);
+                        if (keep[k].object == OBJECT_CONSOLE) {
+                                rs->t->master = fd;
+                                continue;
+                        }
                         struct kt_object *x = kt_at(rs->t, keep[k].object);
                         cr_assert_lt(x->made, 0, "object %llu is made twice", (unsigned long long)keep[k].object);
                         x->made = fd;
@@ -518,6 +524,7 @@ int kt_try_restore(struct kt *t, uint64_t fail, uint64_t *ret_entries, struct er
         struct executor self, fault;
         int r = kt_check(t, err);
 
+        t->master = fd_close(t->master);
         cr_assert_eq(executor_self(&self, NULL), 0);
         cr_assert_eq(executor_fault(&self, fail, EIO, &fault, NULL), 0);
         for (int p = 0; r >= 0 && p < PH_N; p++) {

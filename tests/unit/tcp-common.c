@@ -241,9 +241,6 @@ void tcp_test_refused(int family)
 
         p.client = tcp_client(p.server);
         refused(p, 0, "not accepted yet");
-        p.server = p.client = tcp_listener(family);
-        cr_assert_eq(setsockopt(p.server, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)), 0);
-        refused(p, 0, "packet filter");
         p = tcp_pair(family);
         cr_assert_eq(shutdown(p.client, SHUT_WR), 0);
         refused(p, 0, "CLOSE-WAIT");
@@ -253,6 +250,9 @@ void tcp_test_refused(int family)
         p.server = p.client;
         refused(p, 0, "has ended");
         need_repair();
+        p.server = p.client = tcp_listener(family);
+        cr_assert_eq(setsockopt(p.server, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)), 0);
+        refused(p, 0, "packet filter");
         p = tcp_pair(family);
         cr_assert_eq(shutdown(p.client, SHUT_RD), 0);
         refused(p, 1, "shut down for reading");
