@@ -18,6 +18,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -477,6 +478,26 @@ int session_cure(const struct subject *s, struct err *err)
         return r;
 }
 
+#define END_MS 10000
+
+static void end_all(struct dump *d)
+{
+        size_t n = 0, at = 0;
+
+        for (size_t i = 0; i < d->n_task; i++)
+                n += d->task[i].n_thread;
+        _cleanup_free_ struct tracee **all = calloc(n ? n : 1, sizeof(struct tracee *));
+        for (size_t i = 0; i < d->n_task; i++)
+                for (size_t k = d->task[i].n_thread; k-- > 0;) {
+                        if (all)
+                                all[at++] = TAKE_PTR(d->task[i].thread[k].tracee);
+                        else
+                                (void)tracee_detach(TAKE_PTR(d->task[i].thread[k].tracee), NULL);
+                }
+        if (all)
+                tracee_end(all, at, END_MS);
+}
+
 int session_kill(const struct subject *s, struct dump *d, struct err *err)
 {
         int r = 0;
@@ -484,16 +505,15 @@ int session_kill(const struct subject *s, struct dump *d, struct err *err)
         if (s->cgroup_fd >= 0)
                 r = cgroup_kill(s->cgroup_fd, err);
         else
-                pidfd_end(s->init_pidfd);
+                (void)pidfd_signal(s->init_pidfd, SIGKILL, NULL);
         if (d) {
-                /* They are dying: nothing is played in them any more. */
-                for (size_t i = 0; i < d->n_task; i++)
-                        for (size_t k = d->task[i].n_thread; k-- > 0;)
-                                (void)tracee_detach(TAKE_PTR(d->task[i].thread[k].tracee), NULL);
+                end_all(d); /* they are dying: nothing is played in them any more */
                 guard_end(d);
                 d->state = DUMP_ENDED;
                 dump_free(d);
         }
+        if (s->cgroup_fd < 0)
+                pidfd_end(s->init_pidfd);
         /* A killed task must be thawed to die on v1; on v2 cgroup.kill is enough, and a leftover freeze would hold the next one. */
         if (s->cgroup_fd >= 0) {
                 int q = cgroup_thaw(s->cgroup_fd, r < 0 ? NULL : err);

@@ -483,22 +483,45 @@ static void reap_strays(struct restore *rs)
         }
 }
 
+#define END_MS 10000
+
+/* Threads of the tasks from `first` on, and the temporary ones beside them: reaped as they end. */
+static void end_tasks(struct restore *rs, size_t first, size_t end)
+{
+        size_t n = rs->n_temp, at = 0;
+
+        for (size_t i = first; i < end; i++)
+                n += rs->task[i].n_thread;
+        _cleanup_free_ struct tracee **all = calloc(n ? n : 1, sizeof(struct tracee *));
+        for (size_t i = 0; all && i < rs->n_temp; i++)
+                all[at++] = TAKE_PTR(rs->temp[i].tracee);
+        for (size_t i = end; i-- > first;)
+                for (size_t k = rs->task[i].n_thread; k-- > 0;) {
+                        if (all)
+                                all[at++] = TAKE_PTR(rs->task[i].thread[k].tracee);
+                        else
+                                (void)tracee_detach(TAKE_PTR(rs->task[i].thread[k].tracee), NULL);
+                }
+        if (all)
+                tracee_end(all, at, END_MS);
+}
+
 static void kill_tree(struct restore *rs)
 {
         if (rs->s.cgroup_fd >= 0)
                 (void)cgroup_kill(rs->s.cgroup_fd, NULL);
-        /* An init does not end before its zombies are reaped, and those that we trace are ours to reap: init last, a leader
-         * after its threads. */
-        for (size_t i = rs->n_temp; i-- > 0;)
-                (void)tracee_detach(TAKE_PTR(rs->temp[i].tracee), NULL);
-        for (size_t i = rs->n_task; i-- > 0;) {
-                if (i == 0)
-                        reap_strays(rs);
-                for (size_t k = rs->task[i].n_thread; k-- > 0;)
-                        (void)tracee_detach(TAKE_PTR(rs->task[i].thread[k].tracee), NULL);
+        for (size_t i = 0; i < rs->n_task; i++)
+                if (rs->task[i].pidfd >= 0)
+                        (void)pidfd_signal(rs->task[i].pidfd, SIGKILL, NULL);
+        /* An init does not end before its zombies are reaped, and those that we trace are ours to reap: init last. */
+        if (rs->n_task) {
+                end_tasks(rs, 1, rs->n_task);
+                reap_strays(rs);
+                end_tasks(rs, 0, 1);
+        }
+        for (size_t i = rs->n_task; i-- > 0;)
                 if (rs->task[i].pidfd >= 0)
                         pidfd_end(rs->task[i].pidfd);
-        }
         if (rs->s.cgroup_fd >= 0)
                 (void)cgroup_thaw(rs->s.cgroup_fd, NULL);
 }

@@ -518,6 +518,37 @@ int tracee_detach(struct tracee *t, struct err *err)
         return r;
 }
 
+static bool end_one(struct tracee *t)
+{
+        int sig;
+
+        if (!t->gone) {
+                t->stopped = false;
+                (void)tracee_next_stop(t, 0, &sig);
+        }
+        return t->gone;
+}
+
+void tracee_end(struct tracee *t[], size_t n, unsigned ms)
+{
+        uint64_t start = now_ns(), waited = 0;
+
+        for (size_t left = n; left > 0 && waited < ms * UINT64_C(1000000); waited = now_ns() - start) {
+                left = 0;
+                for (size_t i = 0; i < n; i++) {
+                        if (t[i] && end_one(t[i])) {
+                                (void)tracee_detach(t[i], NULL);
+                                t[i] = NULL;
+                        }
+                        left += t[i] != NULL;
+                }
+                if (left)
+                        pace(waited);
+        }
+        for (size_t i = 0; i < n; i++)
+                (void)tracee_detach(t[i], NULL);
+}
+
 int tracee_get(struct tracee *t, struct cpu_state *ret, struct err *err)
 {
         struct iovec iov = { ret->xstate, sizeof(ret->xstate) };

@@ -42,6 +42,10 @@ pid_t tracee_tid(const struct tracee *t);
 /* Lets go with whatever registers were last set; the original ones if nothing was. Frees. NULL allowed. Idempotent over
  * a dead target. */
 int tracee_detach(struct tracee *t, struct err *err);
+/* After a SIGKILL to all of them: reaps each as it ends and frees it. In rounds, because the last thread of a pid namespace's
+ * init ends only when all others there are reaped, also those that nobody but their tracer can reap. What has not ended
+ * after ms is let go of like any other. */
+void tracee_end(struct tracee *t[], size_t n, unsigned ms);
 
 /* State at the first stop, as the program would go on with it. get: original registers also after tapes were played. */
 int tracee_get(struct tracee *t, struct cpu_state *ret, struct err *err);
