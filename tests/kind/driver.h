@@ -13,6 +13,7 @@ struct trial {
         char dir[64];                          /* of the talk with the victim, images in it */
         char why[2048];                        /* why the mode failed */
         const struct log *log;
+        bool calm;                             /* what the C library writes by itself into memory (rseq) is left out */
         struct subject s;                      /* the live tree; init_pidfd and cgroup_fd -1: none */
         bool written, reached, parked;                /* the image of a dump; the session of a restore */
         unsigned grounds;                      /* trees so far; each has a cgroup of its own */

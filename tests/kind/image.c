@@ -103,9 +103,10 @@ static void blank(char *text, const char *key)
 
 static char *text_of(struct trial *r, int dir, const char *name)
 {
-        /* Where pages lie; a connection's clock, and its windows, which the probe of GO renews. */
+        /* Where pages lie; a connection's clock, and its windows, which the probe of GO renews; what is left of an interval
+         * timer; the sum of the records, which are compared one by one. */
         static const char *const changing[] = {"\"offset\":", "\"timestamp\":", "\"snd_wl1\":", "\"snd_wnd\":", "\"max_window\":",
-                                               "\"rcv_wnd\":", "\"rcv_wup\":"};
+                                               "\"rcv_wnd\":", "\"rcv_wup\":", "\"value_us\":", "\"sha256\":"};
         struct strbuf b = {0};
         struct byte_sink sink = {.put = gather, .c = &b};
         struct err err = {0};

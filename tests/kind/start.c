@@ -155,7 +155,9 @@ static int console_fresh(struct trial *r)
 static void become_victim(const struct trial *r)
 {
         char *const argv[] = {(char *)(uintptr_t)r->program, (char *)(uintptr_t)r->dir, NULL};
-        char *const envp[] = {(char *)(uintptr_t) "PATH=/usr/bin:/bin", (char *)(uintptr_t) "VICTIM=1", NULL};
+        char *const envp[] = {(char *)(uintptr_t) "PATH=/usr/bin:/bin", (char *)(uintptr_t) "VICTIM=1",
+                              (char *)(uintptr_t) (r->calm ? "VICTIM_CALM=1" : "VICTIM_CALM=0"),
+                              r->calm ? (char *)(uintptr_t) "GLIBC_TUNABLES=glibc.pthread.rseq=0" : NULL, NULL};
         int null = open("/dev/null", O_RDWR);
 
         if (setsid() < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
@@ -167,11 +169,6 @@ static void become_victim(const struct trial *r)
         }
         (void)syscall(SYS_close_range, 3, ~0u, 0);
         (void)umask(022);
-        /* One processor: the number of the one it runs on stands in a thread's own memory (rseq), and would differ. */
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(0, &one);
-        (void)sched_setaffinity(0, sizeof(one), &one);
         execve(r->program, argv, envp);
         _exit(127);
 }
@@ -185,8 +182,11 @@ static int file_wait(struct trial *r, const char *name)
         for (int ms = 0; ms < PATIENCE_MS; ms += 5) {
                 if (access(path, F_OK) == 0)
                         return 0;
-                if (!pidfd_alive(r->s.init_pidfd))
-                        return access(path, F_OK) == 0 ? 0 : failed(r, "the victim ended without '%s'", name);
+                if (!pidfd_alive(r->s.init_pidfd)) {
+                        int status = -1;
+                        (void)pidfd_wait(r->s.init_pidfd, 0, &status, NULL);
+                        return access(path, F_OK) == 0 ? 0 : failed(r, "the victim ended without '%s', status %d", name, status);
+                }
                 nap();
         }
         return failed(r, "the victim did not say '%s' in %d s", name, PATIENCE_MS / 1000);

@@ -2,6 +2,7 @@
 /* Shared anonymous memory between a parent and a child: one object, mapped whole, in parts, read-only. */
 #include <sys/wait.h>
 
+#include "tests/victim/gate.h"
 #include "tests/victim/smaps.h"
 
 #define PAGES 64
@@ -29,8 +30,8 @@ int main(int argc, char **argv)
         VICTIM_MUST(child >= 0);
         if (child == 0) {
                 talk->here = 1;
-                while (!talk->go)
-                        nanosleep(&tick, NULL);
+                if (gate_wait(&talk->go))
+                        _exit(1);
                 pattern_fill(m + 60 * PAGE, PAGE, 8);
                 pattern_fill(big + PAGE, PAGE, 9);
                 talk->done = pattern_is(m + PAGE, 20 * PAGE, 3) && pattern_is(big + (1ul << 29), PAGE, 4) ? 1 : 2;
@@ -45,7 +46,7 @@ int main(int argc, char **argv)
         smaps_same(&v, "part", m + 50 * PAGE, &seen_part);
         VICTIM_CHECK(&v, pattern_is(m + PAGE, 20 * PAGE, 3), "the content differs");
         VICTIM_CHECK(&v, pattern_is(big + (1ul << 29), PAGE, 4), "the large one's content differs");
-        talk->go = 1;
+        gate_open(&talk->go);
         int status = -1;
         VICTIM_CHECK(&v, waitpid(child, &status, 0) == child && status == 0, "the child ended with %x", (unsigned)status);
         VICTIM_CHECK(&v, talk->done == 1, "the child saw something else, or nothing: %d", talk->done);
