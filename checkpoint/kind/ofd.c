@@ -78,7 +78,7 @@ void ofd_plan(struct restore *rs, uint64_t id, const struct ofd *x)
         if (!x->owned)
                 return;
         struct tape *t = restore_tape(rs, restore_owner(rs, id));
-        struct f_owner_ex own = {.type = (int)x->owner_type, .pid = (pid_t)x->owner};
+        struct f_owner_ex own = {.type = (enum __pid_type)x->owner_type, .pid = (pid_t)x->owner};
         tape_label(t, "signal owner of descriptor object %llu", (unsigned long long)id);
         if (x->owner) {
                 uint32_t e = TAPE(t, SYS_fcntl, A_FD(id), A_IMM(F_SETOWN_EX), A_DATA(tape_data(t, &own, sizeof(own))));

@@ -30,6 +30,9 @@
 #include "checkpoint/kind/classify.h"
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/kind/sk-unix.h"
+#include "proto/sk-unix-stream.pb-c.h"
+
+typedef Gantry__SkUnixStream UnixMsg;
 
 #define SIOCUNIXFILE_ (SIOCPROTOPRIVATE + 0)
 #define STATE_ESTABLISHED 1

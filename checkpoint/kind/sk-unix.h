@@ -4,9 +4,8 @@
 
 #include "checkpoint/kind/ofd.h"
 #include "checkpoint/kind/sockopt.h"
-#include "proto/sk-unix-stream.pb-c.h"
 
-typedef Gantry__SkUnixStream UnixMsg;
+/* The files include the message; this header does not. */
 #define UNIX_STATE(x) GANTRY__SK_UNIX_STREAM__STATE__##x
 #define UNIX_DATA_MAX (256u << 10)   /* what fits the send buffer that wmem_max allows */
 #define UNIX_INLINE_MAX 65536u

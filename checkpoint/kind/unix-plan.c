@@ -13,6 +13,7 @@
  * A socket's file is made by bind() and has then the mode and owner that it had.
  */
 #include "checkpoint/kind/sk-unix.h"
+#include "proto/sk-unix-stream.pb-c.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,8 @@
 
 #include "base/cleanup.h"
 #include "checkpoint/kind/kinds.h"
+
+typedef Gantry__SkUnixStream UnixMsg;
 
 #define UNCHANGED A_IMM(UINT32_MAX)
 

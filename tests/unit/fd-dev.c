@@ -49,6 +49,18 @@ static Gantry__FdDev *message(const char *path, uint32_t major, uint32_t minor)
         return m;
 }
 
+Test(fd_dev, golden)
+{
+        struct kt *t = kt_new();
+
+        kt_give(t, 1, &kind_fd_dev, &message("/dev/null", 1, 3)->base);
+        kt_golden(t, PH_MAKE,
+                  "tape of task 1000, 1 calls\n"
+                  "# open /dev/null (fd-dev 1)\n"
+                  "0 openat2(-100, \"/dev/null\", hex:020108000000000000000000000000000200000000000000, 24) keep 1\n");
+        kt_free(t);
+}
+
 Test(fd_dev, another_device_at_that_path)
 {
         struct kt *t = kt_new();

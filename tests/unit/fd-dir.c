@@ -38,6 +38,25 @@ Test(fd_dir, reading_goes_on)
         kt_free(t);
 }
 
+Test(fd_dir, golden)
+{
+        struct kt *t = kt_new();
+        Gantry__FdDir *m = malloc(sizeof(*m));
+
+        gantry__fd_dir__init(m);
+        m->path = (ProtobufCBinaryData){4, (uint8_t *)strdup("/srv")};
+        m->flags = O_DIRECTORY;
+        m->mode = S_IFDIR | 0755;
+        m->pos = 77;
+        kt_give(t, 1, &kind_fd_dir, &m->base);
+        kt_golden(t, PH_MAKE,
+                  "tape of task 1000, 2 calls\n"
+                  "# open /srv (fd-dir 1)\n"
+                  "0 openat2(-100, \"/srv\", hex:000109000000000000000000000000000200000000000000, 24) keep 1\n"
+                  "1 lseek(r0, 77, 0) = 77\n");
+        kt_free(t);
+}
+
 Test(fd_dir, hostile)
 {
         static const struct { const char *path; uint32_t flags, mode; } rows[] = {

@@ -204,17 +204,67 @@ Test(fd_pty, controlling_terminal)
         cr_assert_eq(status, 0, "the session's child ended with %x", (unsigned)status);
 }
 
+static Gantry__FdPty *message(const char *path, uint32_t rdev)
+{
+        Gantry__FdPty *m = malloc(sizeof(*m));
+
+        gantry__fd_pty__init(m);
+        m->flags = O_RDWR;
+        m->path = (ProtobufCBinaryData){strlen(path), (uint8_t *)strdup(path)};
+        m->mode = S_IFCHR | 0600;
+        m->rdev = rdev;
+        m->termios = (ProtobufCBinaryData){44, calloc(1, 44)};
+        return m;
+}
+
+/* Two lines, the second ended by ^D, and a rest; /dev/tty is opened when the session has its terminal. */
+Test(fd_pty, golden)
+{
+        struct kt *t = kt_new();
+        Gantry__FdPty *m = message("/dev/console", 136u << 20), *tty = message("/dev/tty", 5u << 20);
+
+        m->rows = 24;
+        m->columns = 80;
+        m->termios.data[12] = ICANON;
+        m->n_line = 2;
+        m->line = calloc(2, sizeof(*m->line));
+        m->line[0] = (ProtobufCBinaryData){2, (uint8_t *)strdup("a\n")};
+        m->line[1] = (ProtobufCBinaryData){1, (uint8_t *)strdup("b")};
+        m->has_rest = true;
+        m->rest = (ProtobufCBinaryData){1, (uint8_t *)strdup("c")};
+        m->has_session = m->has_foreground = true;
+        m->session = m->foreground = (uint32_t)getpid();
+        kt_give(t, 1, &kind_fd_pty, &m->base);
+        kt_give(t, 2, &kind_fd_pty, &tty->base);
+        kt_golden(t, PH_MAKE,
+                  "tape of task 1000, 3 calls\n"
+                  "# open /dev/console (fd-pty 1)\n"
+                  "0 openat2(-100, \"/dev/console\", hex:020108000000000000000000000000000200000000000000, 24) keep 1\n"
+                  "1 ioctl(r0, 0x5414, hex:1800500000000000)\n"
+                  "2 ioctl(r0, 0x402c542b, hex:0000000000000000000000000200000000000000000000000000000000000000000000000000000000000000)\n");
+        kt_golden(t, PH_HAND,
+                  "tape of task 1000, 1 calls\n"
+                  "# open /dev/tty (fd-pty 2)\n"
+                  "0 openat2(-100, \"/dev/tty\", hex:020108000000000000000000000000000200000000000000, 24) keep 2\n");
+        m->has_foreground = false;
+        kt_golden(t, PH_ATTR,
+                  "tape of self 0, 7 calls\n"
+                  "# unread input of the terminal (fd-pty 1)\n"
+                  "0 ioctl(fd#1, 0x402c542b, hex:0000000000000000000000000200000000000000000100000000000000000000000000000000000000000000)\n"
+                  "1 ioctl(fd#1, 0x5412, hex:610a)\n"
+                  "2 ioctl(fd#1, 0x5412, &49)\n"
+                  "3 ioctl(fd#1, 0x5412, hex:62)\n"
+                  "4 ioctl(fd#1, 0x5412, hex:01)\n"
+                  "5 ioctl(fd#1, 0x5412, hex:63)\n"
+                  "6 ioctl(fd#1, 0x402c542b, hex:0000000000000000000000000200000000000000000000000000000000000000000000000000000000000000)\n");
+        kt_free(t);
+}
+
 Test(fd_pty, hostile)
 {
         for (unsigned i = 0; i < 8; i++) {
                 struct kt *t = kt_new();
-                Gantry__FdPty *m = malloc(sizeof(*m));
-                gantry__fd_pty__init(m);
-                m->flags = O_RDWR;
-                m->path = (ProtobufCBinaryData){8, (uint8_t *)strdup("/dev/tty")};
-                m->mode = S_IFCHR | 0600;
-                m->rdev = 136u << 20;
-                m->termios = (ProtobufCBinaryData){44, calloc(1, 44)};
+                Gantry__FdPty *m = message("/dev/tty", 136u << 20);
                 switch (i) {
                 case 0: m->rdev = 4u << 20; break;
                 case 1: m->mode = S_IFREG; break;
