@@ -33,6 +33,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/kind/tcp.h"
 
 #define GUARD_SOCKETS 4096
 enum { GUARD_SOCKET = 'S', GUARD_END = 'E' };
@@ -63,12 +64,17 @@ int subject_thaw(const struct subject *s, bool network, struct err *err)
         return r;
 }
 
-/* Leaving repair clears SO_REUSEADDR: the value that the dump, or the restore, has put there goes back. */
+/* Leaving repair clears SO_REUSEADDR: the value that the dump, or the restore, has put there goes back. The pace of a dump whose
+ * end nobody has seen ends as well. */
 static int repair_off(int fd)
 {
         int off = 0, reuse = 0;
-        socklen_t len = sizeof(reuse);
+        unsigned long rate = 0, unpaced = ~0ul;
+        socklen_t len = sizeof(reuse), rate_len = sizeof(rate);
 
+        if (getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &rate_len) == 0 && rate == TCP_PACE &&
+            setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &unpaced, sizeof(unpaced)) < 0)
+                return -errno;
         if (getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, &len) < 0 ||
             setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)) < 0)
                 return -errno;

@@ -36,7 +36,6 @@
 #include "base/cleanup.h"
 #include "checkpoint/kind/tcp-option.h"
 
-#define PACE 200000ul           /* bytes a second while settling: a 59 KB segment keeps the next one back for 0.3 s */
 #define CHUNK 32768u
 enum { REPAIR_OFF = 0, REPAIR_ON = 1, REPAIR_OFF_NO_WP = -1 };
 enum { OPT_MSS = 2, OPT_WINDOW = 3, OPT_SACK = 4, OPT_TIMESTAMP = 8 };
@@ -86,7 +85,7 @@ struct before { unsigned long rate; };   /* what settle has changed */
 /* 1: something is in flight; to be asked again. */
 int tcp_settle(struct dump *d, const struct obj *o, int fd, struct err *err)
 {
-        unsigned long rate = PACE;
+        unsigned long rate = TCP_PACE;
         struct before *old = *dump_slot(d, o);
         socklen_t len = sizeof(rate);
 
