@@ -85,6 +85,9 @@ int space_choose_agent(struct restore *rs, struct err *err);
 int space_clear(struct restore *rs, struct err *err);
 int fill_pages(struct restore *rs, struct err *err);
 
+/* complete.c */
+int complete_check(const struct restore *rs, struct err *err);                /* after restore_read_tree() */
+
 /* mounts.c */
 int mounts_check(struct restore *rs, struct err *err);
 int mounts_restore(struct restore *rs, struct err *err);

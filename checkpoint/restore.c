@@ -127,6 +127,8 @@ static int check_all(struct restore *rs, struct err *err)
         if (r >= 0)
                 r = restore_read_tree(rs, err);
         if (r >= 0)
+                r = complete_check(rs, err);
+        if (r >= 0)
                 r = mounts_check(rs, err);
         if (r < 0)
                 return r;

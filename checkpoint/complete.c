@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * CHECK: an image that leaves something out is refused before anything is made.
+ *
+ * A dump writes, for every task, thread and table, one record of each kept kind of that class. One that is not there would
+ * leave what the stub has in its place: no signal handlers, all capabilities that the container may have, no system call
+ * filter. The same holds for objects that records point at: what the tree names has to be there.
+ *
+ * Not here: objects of the closed world (files, mappings, mounts), whose number nobody knows beforehand.
+ */
+#include "checkpoint/restore-int.h"
+
+static bool has_record(const struct restore *rs, uint16_t kind, uint64_t id)
+{
+        size_t lo = 0, hi = rs->n_rec;
+
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+                const struct record *r = &rs->rec[rs->by_id[mid]];
+                if (r->id < id || (r->id == id && r->kind < kind))
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return lo < rs->n_rec && rs->rec[rs->by_id[lo]].id == id && rs->rec[rs->by_id[lo]].kind == kind;
+}
+
+static int need_record(const struct restore *rs, const struct kind *k, uint64_t id, const struct restore_task *t,
+                       struct err *err)
+{
+        if (has_record(rs, k->number, id))
+                return 0;
+        return err_set(err, EX_IMAGE, "cannot restore the image", "a record is missing", "%s %llu of process %u", k->stem,
+                       (unsigned long long)id, t->vpid);
+}
+
+static int check_kind(const struct restore *rs, const struct kind *k, const struct restore_task *t, struct err *err)
+{
+        int r = 0;
+
+        switch (k->cls) {
+        case CLS_TASK:
+                return need_record(rs, k, t->id, t, err);
+        case CLS_MM:
+                return need_record(rs, k, t->mm, t, err);
+        case CLS_FILES:
+                return need_record(rs, k, t->files, t, err);
+        case CLS_FS:
+                return need_record(rs, k, t->fs, t, err);
+        case CLS_SIGHAND:
+                return need_record(rs, k, t->sighand, t, err);
+        case CLS_THREAD:
+                for (size_t i = 0; r >= 0 && i < t->n_thread; i++)
+                        r = need_record(rs, k, t->thread[i].id, t, err);
+                return r;
+        case CLS_VMA:
+        case CLS_SHM:
+        case CLS_FILE:
+        case CLS_NS:
+        case CLS_MOUNT:
+        case CLS_LINK:
+        case CLS_NETNS:
+        case CLS_CGROUP:
+        case CLS_FILEPROP:
+        case CLS_N:
+        default:
+                return 0;
+        }
+}
+
+int complete_check(const struct restore *rs, struct err *err)
+{
+        size_t n;
+        const struct kind *const *table = kind_table(&n);
+
+        for (size_t i = 0; i < rs->n_task; i++)
+                for (size_t k = 0; k < n; k++) {
+                        int r = table[k]->take && !table[k]->claim ? check_kind(rs, table[k], &rs->task[i], err) : 0;
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
