@@ -13,7 +13,7 @@
  * twice. A restart block (nanosleep, futex and poll with a time limit) cannot be written from outside, so the call is
  * started with the remaining time and interrupted, which leaves the right block.
  *
- * Not here: how long it had slept (only the caller may know), and timeouts in the program's memory, which may be
+ * Not here: how long it would have slept on (sleepers.c tells, or the caller knows how long it had slept), and timeouts in the program's memory, which may be
  * read-only: those calls start again with their full time.
  */
 #include <errno.h>
@@ -126,6 +126,8 @@ static void plan_block(struct cpu_state *s, uint64_t slept, struct restart *ret)
                 r->rax = (unsigned long long)-514;
                 return;
         }
+        if (s->left_known)
+                ret->remaining_ns = s->left_ns;
         ret->rebuild = true;
         ret->nr = (long)r->orig_rax;
         ret->slept_ns = slept;

@@ -20,6 +20,8 @@ struct tracee {
         struct user_regs_struct regs;    /* what it goes on with */
         uint64_t raw_rax;                /* rax as found, before a spurious EINTR was hidden */
         uint64_t sigmask;
+        bool left_known;                 /* sleepers_read() */
+        uint64_t left_ns;
         bool adopted;
         bool foreign;                    /* registers that are not its own, and so PTRACE_O_EXITKILL */
         bool ended_set;                  /* a rebuilt call ended at once: its result stands for rax -516 */

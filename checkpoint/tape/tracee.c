@@ -561,6 +561,8 @@ int tracee_get(struct tracee *t, struct cpu_state *ret, struct err *err)
         ret->regs = t->regs;
         ret->regs.rax = t->raw_rax;
         ret->sigmask = t->sigmask;
+        ret->left_known = t->left_known;
+        ret->left_ns = t->left_ns;
         ret->rseq_ptr = c.ptr;
         ret->rseq_size = c.size;
         ret->rseq_sig = c.sig;

@@ -25,6 +25,8 @@ struct cpu_state {
         uint64_t sigmask;
         uint64_t rseq_ptr;
         uint32_t rseq_size, rseq_sig;
+        bool left_known;             /* rax is -516 and sleepers_read() has told when the call would have ended: */
+        uint64_t left_ns;            /* so much later than that */
         uint32_t xstate_len;
         uint8_t xstate[XSTATE_MAX];
 };
@@ -80,7 +82,7 @@ int executor_ptrace(struct tracee *(*find)(void *ctx, struct actor who), void *c
  * restart_plan() turns it into what a *fresh* task needs: rax rewritten so that the call restarts (the EINTR list of
  * epoll_wait, semop, sigtimedwait …), timeouts in registers shortened by `slept_ns` (0 when unknown), or `rebuild` set
  * when only a rebuilt restart block does (nanosleep, relative clock_nanosleep, futex, poll), to be made by tracee_rebuild().
- * remaining_ns RESTART_IN_MEMORY: the time lies in the program's memory, read when it is rebuilt (what the kernel left in
+ * remaining_ns is the state's left_ns where that is known. RESTART_IN_MEMORY: the time lies in the program's memory, read when it is rebuilt (what the kernel left in
  * nanosleep's second argument, else the whole time less slept_ns).
  */
 #define RESTART_IN_MEMORY UINT64_MAX

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How long the sleepers would have slept on: nanosleep, futex and poll keep their end in the kernel alone (nanosleep tells
+ * it only where the program asked for it). Without this a restored `sleep 3600` sleeps its whole hour again.
+ */
+#pragma once
+
+#include <stddef.h>
+#include "base/err.h"
+#include "checkpoint/tape/tracee.h"
+
+struct sleepers;
+/* 1: this kernel or this build cannot tell (BTF, CAP_BPF, clang); the calls then start with their whole time. Takes some
+ * milliseconds: before anything is stopped. */
+int sleepers_open(struct sleepers **ret, struct err *err);
+void sleepers_close(struct sleepers *s);
+/* For stopped threads: what tracee_get() tells as left_ns. Threads that sleep in no such call cost nothing. NULL allowed. */
+int sleepers_read(struct sleepers *s, struct tracee *const t[], size_t n, struct err *err);
