@@ -93,6 +93,7 @@ struct dump {
 /* freeze.c: STOP and its undoing */
 int dump_stop(struct dump *d, unsigned ms, struct err *err);
 int dump_release(struct dump *d, struct err *err);               /* agents out, tracees detached */
+int dump_detach(struct dump *d, struct err *err);                /* the latter alone */
 int dump_unstop(struct dump *d, struct err *err);                /* the whole of STOP undone */
 int guard_start(struct dump *d, struct err *err);
 int guard_socket(struct dump *d, int fd, struct err *err);        /* a socket that is about to go into repair */

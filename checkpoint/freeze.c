@@ -435,6 +435,24 @@ int dump_stop(struct dump *d, unsigned ms, struct err *err)
 }
 
 /* Threads other than the leader first: the last one to let go of an mm takes the agent out. */
+/* All at once: what was killed meanwhile can only be reaped together (tracee_detach_all). */
+int dump_detach(struct dump *d, struct err *err)
+{
+        size_t n = 0, at = 0;
+
+        for (size_t i = 0; i < d->n_task; i++)
+                n += d->task[i].n_thread;
+        struct tracee **all = calloc(n + 1, sizeof(struct tracee *));
+        if (!all)
+                return kind_nomem(err);
+        for (size_t i = 0; i < d->n_task; i++)
+                for (size_t k = d->task[i].n_thread; k-- > 0;)
+                        all[at++] = TAKE_PTR(d->task[i].thread[k].tracee);
+        int r = tracee_detach_all(all, at, err);
+        free(all);
+        return r;
+}
+
 int dump_release(struct dump *d, struct err *err)
 {
         int r = 0;
@@ -448,13 +466,9 @@ int dump_release(struct dump *d, struct err *err)
                         if (!r)
                                 r = q;
                 }
-                for (size_t k = t->n_thread; k-- > 0;) {
-                        int q = tracee_detach(TAKE_PTR(t->thread[k].tracee), r ? NULL : err);
-                        if (!r)
-                                r = q;
-                }
         }
-        return r;
+        int q = dump_detach(d, r ? NULL : err);
+        return r ? r : q;
 }
 
 /* ---- TCP sockets of a container that nobody holds a dump of (GO, --resolve, journal) ---- */

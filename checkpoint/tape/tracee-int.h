@@ -67,6 +67,8 @@ int tracee_to_syscall_stop(struct tracee *t, struct err *err);
 void tracee_sud(struct tracee *t, bool off);
 /* Runs one call at the `syscall` instruction `insn` by two syscall stops: no SIGTRAP involved. Own registers after. */
 int tracee_inject(struct tracee *t, uint64_t insn, long nr, const uint64_t arg[6], int64_t *ret, struct err *err);
+/* Small reads without a descriptor; false where the program has nothing there. */
+bool tracee_peek(struct tracee *t, uint64_t addr, void *buf, size_t n);
 /* A `syscall` instruction of the target outside of the agent. */
 int tracee_find_syscall(struct tracee *t, uint64_t *ret, struct err *err);
 /* Address of the agent's own `syscall` instruction. */

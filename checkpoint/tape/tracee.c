@@ -17,7 +17,7 @@
  * in a restartable critical section loses rseq_cs while rip is elsewhere, so rip becomes the abort address; a few calls
  * answer EINTR to a mere stop (restart.c), which is hidden at once.
  *
- * Not here: the agent (agent.c), what is played (exec_ptrace.c), which call goes on how (restart.c).
+ * Not here: where a `syscall` instruction is found (insn.c), the agent (agent.c), what is played (exec_ptrace.c), which call goes on how (restart.c).
  */
 #include "checkpoint/tape/tracee.h"
 
@@ -29,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -39,6 +38,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/timer.h"
@@ -60,6 +60,7 @@
 #define SLEEP_MAX_NS 1000000
 #define CALL_MS 10000          /* an injected call that has not ended by then will not */
 #define DETACH_MS 200
+#define KILLED_MS 10000
 #define X86_TF 0x100u
 #define PEEK_BATCH 32
 
@@ -192,34 +193,54 @@ static enum stop classify(struct tracee *t, int status, int *ret_sig)
         return sig == (SIGTRAP | 0x80) ? STOP_SYSCALL : STOP_SIGNAL;
 }
 
-/* A process of which we are the parent is left to whoever made it, who wants its status. All others we have to reap as their
- * tracer, or their parents cannot. */
-static bool child_of_ours(pid_t tid)
+struct family { pid_t tgid, ppid; };
+
+static bool family_of(pid_t tid, struct family *ret)
 {
         struct proc_kv kv[128];
         size_t n = 0, len;
-        char us[16], it[16];
+        uint64_t tgid = 0, ppid = 0;
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int procfd = proc_open(tid, NULL);
 
         if (procfd < 0 || proc_read(procfd, "status", &text, &len, NULL) < 0 ||
             proc_status_parse(text, len, kv, ELEMENTSOF(kv), &n, NULL) < 0)
                 return false;
-        const char *ppid = proc_kv_get(kv, n, "PPid"), *tgid = proc_kv_get(kv, n, "Tgid");
-        snprintf(us, sizeof(us), "%d", (int)getpid());
-        snprintf(it, sizeof(it), "%d", (int)tid);
-        return ppid && tgid && strcmp(ppid, us) == 0 && strcmp(tgid, it) == 0;
+        const char *a = proc_kv_get(kv, n, "Tgid"), *b = proc_kv_get(kv, n, "PPid");
+        if (!a || !b || parse_u64(a, 0, INT32_MAX, &tgid, NULL) < 0 ||
+            parse_u64(b, 0, INT32_MAX, &ppid, NULL) < 0)
+                return false;
+        *ret = (struct family){ (pid_t)tgid, (pid_t)ppid };
+        return true;
 }
 
+/* What has ended has to be reaped by its tracer, or its parent cannot: threads, and processes of other parents. A child of ours is
+ * left to whoever made it, who wants its status. A leader is not seen before its last thread is reaped, so that looks
+ * after it. */
 static enum stop ended(struct tracee *t, bool known)
 {
+        struct family f = { 0, 0 };
         siginfo_t si;
 
-        if (known && !child_of_ours(t->tid))
-                (void)waitid(P_PID, (id_t)t->tid, &si, WEXITED | WNOHANG | __WALL);
         t->gone = true;
         t->stopped = false;
+        if (!known)
+                return STOP_GONE;
+        bool told = family_of(t->tid, &f), ours = told && f.ppid == getpid();
+        if (!ours || f.tgid != t->tid)
+                (void)waitid(P_PID, (id_t)t->tid, &si, WEXITED | WNOHANG | __WALL);
+        if (told && !ours && f.tgid != t->tid)
+                (void)waitid(P_PID, (id_t)f.tgid, &si, WEXITED | WNOHANG | __WALL);
         return STOP_GONE;
+}
+
+/* A zombie that is not seen: a leader before its last thread, which reaps it then. */
+static bool left_to_parent(struct tracee *t)
+{
+        struct proc_stat st = { 0 };
+        _cleanup_close_ int procfd = proc_open(t->tid, NULL);
+
+        return procfd < 0 || proc_stat_read(procfd, &st, NULL) < 0 || st.state == 'Z';
 }
 
 enum stop tracee_next_stop(struct tracee *t, unsigned ms, int *ret_sig)
@@ -372,8 +393,7 @@ static struct rseq_conf rseq_conf(struct tracee *t)
         return c;
 }
 
-/* Small reads without a descriptor; false where the program has nothing there. */
-static bool peek(struct tracee *t, uint64_t addr, void *buf, size_t n)
+bool tracee_peek(struct tracee *t, uint64_t addr, void *buf, size_t n)
 {
         return sys_process_vm_readv(t->tid, buf, n, addr) == (int64_t)n;
 }
@@ -386,7 +406,7 @@ static void abort_rseq(struct tracee *t)
         struct { uint32_t version, flags; uint64_t start, length, abort; } cs;
         uint64_t at = 0;
 
-        if (!c.ptr || !peek(t, c.ptr + 8, &at, sizeof(at)) || !at || !peek(t, at, &cs, sizeof(cs)))
+        if (!c.ptr || !tracee_peek(t, c.ptr + 8, &at, sizeof(at)) || !at || !tracee_peek(t, at, &cs, sizeof(cs)))
                 return;
         if (t->regs.rip - cs.start < cs.length)
                 t->regs.rip = cs.abort;
@@ -430,7 +450,7 @@ static int first_stop(struct tracee *t, struct err *err)
         abort_rseq(t);
         int64_t rax = (int64_t)t->regs.rax;
         if (rax == -516 && t->regs.orig_rax == SYS_restart_syscall && t->regs.rip > sizeof(code) &&
-            peek(t, t->regs.rip - sizeof(code), code, sizeof(code))) {
+            tracee_peek(t, t->regs.rip - sizeof(code), code, sizeof(code))) {
                 long nr = restart_true_nr(&t->regs, code, sizeof(code));
                 if (nr >= 0)
                         t->regs.orig_rax = (unsigned long long)nr;
@@ -495,58 +515,85 @@ static void send_held(struct tracee *t)
         t->trap_held = false;
 }
 
-int tracee_detach(struct tracee *t, struct err *err)
+static void forget(struct tracee *t)
 {
-        int r = 0, sig = 0;
-
-        if (!t)
-                return 0;
-        if (!t->gone && !t->stopped && tracee_wait(t, DETACH_MS, err) == 1)
-                r = err_set(err, EX_BUSY, "cannot let a thread go", "it does not come to a stop", "thread %d",
-                            (int)t->tid);
-        if (t->stopped) {
-                tracee_sud(t, false);
-                long p = pt(t, PTRACE_DETACH, 0, NULL);
-                if (p == 0)
-                        send_held(t);
-                else /* killed: its parent cannot reap it before we have */
-                        tracee_next_stop(t, DETACH_MS, &sig);
-        }
         if (t->agent && --t->agent->refs == 0)
                 free(t->agent);
         free(t);
-        return r;
 }
 
-static bool end_one(struct tracee *t)
+/* 0, 1 killed: still to be reaped, <0. */
+static int let_go(struct tracee *t, struct err *err)
 {
-        int sig;
+        if (!t->gone && !t->stopped && tracee_wait(t, DETACH_MS, err) == 1)
+                return err_set(err, EX_BUSY, "cannot let a thread go", "it does not come to a stop", "thread %d",
+                               (int)t->tid);
+        if (!t->stopped)
+                return 0;
+        tracee_sud(t, false);
+        if (pt(t, PTRACE_DETACH, 0, NULL) < 0)
+                return 1;
+        send_held(t);
+        return 0;
+}
 
-        if (!t->gone) {
-                t->stopped = false;
-                (void)tracee_next_stop(t, 0, &sig);
+/* Those that were killed are reaped side by side, because they may wait for each other: a leader for its threads, the last thread
+ * of an init for every task of its pid namespace. */
+static void await_ends(struct tracee *t[], size_t n, unsigned ms)
+{
+        uint64_t start = now_ns(), waited = 0;
+        bool left = true;
+        int sig = 0;
+
+        while (left && waited < ms * UINT64_C(1000000)) {
+                left = false;
+                for (size_t i = 0; i < n; i++) {
+                        if (!t[i] || t[i]->gone)
+                                continue;
+                        enum stop s = tracee_next_stop(t[i], 0, &sig);
+                        if (s != STOP_GONE && s != STOP_NONE)
+                                tracee_resume(t[i], RESUME_CONT, 0);
+                        left = left || (s != STOP_GONE && !left_to_parent(t[i]));
+                }
+                pace(waited);
+                waited = now_ns() - start;
         }
-        return t->gone;
+}
+
+int tracee_detach_all(struct tracee *t[], size_t n, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                int q = t[i] ? let_go(t[i], r < 0 ? NULL : err) : 0;
+                if (t[i] && q != 1) {
+                        forget(t[i]);
+                        t[i] = NULL;
+                }
+                r = q < 0 && r == 0 ? q : r;
+        }
+        await_ends(t, n, KILLED_MS);
+        for (size_t i = 0; i < n; i++) {
+                if (t[i])
+                        forget(t[i]);
+                t[i] = NULL;
+        }
+        return r;
 }
 
 void tracee_end(struct tracee *t[], size_t n, unsigned ms)
 {
-        uint64_t start = now_ns(), waited = 0;
-
-        for (size_t left = n; left > 0 && waited < ms * UINT64_C(1000000); waited = now_ns() - start) {
-                left = 0;
-                for (size_t i = 0; i < n; i++) {
-                        if (t[i] && end_one(t[i])) {
-                                (void)tracee_detach(t[i], NULL);
-                                t[i] = NULL;
-                        }
-                        left += t[i] != NULL;
-                }
-                if (left)
-                        pace(waited);
-        }
         for (size_t i = 0; i < n; i++)
-                (void)tracee_detach(t[i], NULL);
+                if (t[i])
+                        t[i]->stopped = false; /* SIGKILL has woken it */
+        await_ends(t, n, ms);
+        for (size_t i = 0; i < n; i++)
+                (void)tracee_detach(TAKE_PTR(t[i]), NULL);
+}
+
+int tracee_detach(struct tracee *t, struct err *err)
+{
+        return tracee_detach_all(&t, 1, err);
 }
 
 int tracee_get(struct tracee *t, struct cpu_state *ret, struct err *err)
@@ -774,85 +821,4 @@ int tracee_inject(struct tracee *t, uint64_t insn, long nr, const uint64_t arg[6
         if (s == 0)
                 s = tracee_own(t, r < 0 ? NULL : err);
         return r < 0 ? r : s;
-}
-
-/* Offset of the first `syscall` in our own vdso: the same in every 64-bit process of this kernel. 0: none. */
-static uint64_t vdso_offset(void)
-{
-        const uint8_t *v = (const uint8_t *)getauxval(AT_SYSINFO_EHDR); // NOLINT: the kernel gives a number
-
-        for (size_t i = 0; v && i + 1 < 4096; i++)
-                if (v[i] == 0x0f && v[i + 1] == 0x05)
-                        return i;
-        return 0;
-}
-
-static bool is_syscall(struct tracee *t, uint64_t addr)
-{
-        uint8_t b[2];
-
-        return peek(t, addr, b, 2) && b[0] == 0x0f && b[1] == 0x05;
-}
-
-/* By auxv, which lies only where a program has moved its vdso. */
-static uint64_t by_auxv(struct tracee *t)
-{
-        _cleanup_free_ char *text = NULL;
-        size_t len = 0;
-        uint64_t off = vdso_offset(), pair[2];
-        _cleanup_close_ int procfd = proc_open(t->tid, NULL);
-
-        if (!off || procfd < 0 || proc_read(procfd, "auxv", &text, &len, NULL) < 0)
-                return 0;
-        for (size_t i = 0; i + sizeof(pair) <= len; i += sizeof(pair)) {
-                memcpy(pair, text + i, sizeof(pair));
-                if (pair[0] == AT_SYSINFO_EHDR && is_syscall(t, pair[1] + off))
-                        return pair[1] + off;
-        }
-        return 0;
-}
-
-/* Any executable mapping that is not ours. */
-static uint64_t by_scan(struct tracee *t)
-{
-        static const size_t step = 65536;
-        _cleanup_free_ char *text = NULL;
-        _cleanup_free_ uint8_t *buf = malloc(step);
-        size_t len = 0;
-        _cleanup_close_ int procfd = proc_open(t->tid, NULL);
-
-        if (!buf || procfd < 0 || proc_read(procfd, "maps", &text, &len, NULL) < 0)
-                return 0;
-        for (char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-                unsigned long start, end;
-                char prot[5];
-                if (sscanf(line, "%lx-%lx %4s", &start, &end, prot) != 3 || prot[2] != 'x' || (start >> 63))
-                        continue;
-                if (t->agent && start <= t->agent->code && t->agent->code < end)
-                        continue;
-                for (uint64_t at = start; at < end; at += step) {
-                        size_t n = end - at < step ? (size_t)(end - at) : step;
-                        if (!peek(t, at, buf, n))
-                                break;
-                        const uint8_t *hit = memmem(buf, n, "\x0f\x05", 2);
-                        if (hit)
-                                return at + (uint64_t)(hit - buf);
-                }
-        }
-        return 0;
-}
-
-int tracee_find_syscall(struct tracee *t, uint64_t *ret, struct err *err)
-{
-        uint64_t at = by_auxv(t);
-
-        if (!at && (int64_t)t->regs.orig_rax >= 0 && is_syscall(t, t->regs.rip - 2))
-                at = t->regs.rip - 2; /* it sleeps in a call */
-        if (!at)
-                at = by_scan(t);
-        if (!at)
-                return err_set(err, EX_UNSUPPORTED, "cannot work inside a program",
-                               "it has no vdso and no system call instruction anywhere", "thread %d", (int)t->tid);
-        *ret = at;
-        return 0;
 }

@@ -48,6 +48,8 @@ int tracee_detach(struct tracee *t, struct err *err);
  * init ends only when all others there are reaped, also those that nobody but their tracer can reap. What has not ended
  * after ms is let go of like any other. */
 void tracee_end(struct tracee *t[], size_t n, unsigned ms);
+/* tracee_detach() for many, some NULL; the array is NULL after. Those that were killed meanwhile are reaped together. */
+int tracee_detach_all(struct tracee *t[], size_t n, struct err *err);
 
 /* State at the first stop, as the program would go on with it. get: original registers also after tapes were played. */
 int tracee_get(struct tracee *t, struct cpu_state *ret, struct err *err);
@@ -82,8 +84,8 @@ int executor_ptrace(struct tracee *(*find)(void *ctx, struct actor who), void *c
  * restart_plan() turns it into what a *fresh* task needs: rax rewritten so that the call restarts (the EINTR list of
  * epoll_wait, semop, sigtimedwait …), timeouts in registers shortened by `slept_ns` (0 when unknown), or `rebuild` set
  * when only a rebuilt restart block does (nanosleep, relative clock_nanosleep, futex, poll), to be made by tracee_rebuild().
- * remaining_ns is the state's left_ns where that is known. RESTART_IN_MEMORY: the time lies in the program's memory, read when it is rebuilt (what the kernel left in
- * nanosleep's second argument, else the whole time less slept_ns).
+ * remaining_ns is the state's left_ns where that is known. RESTART_IN_MEMORY: the time lies in the program's memory, read when
+ * it is rebuilt (what the kernel left in nanosleep's second argument, else the whole time less slept_ns).
  */
 #define RESTART_IN_MEMORY UINT64_MAX
 struct restart { bool rebuild; long nr; uint64_t arg[6]; uint64_t remaining_ns, slept_ns; };

@@ -427,6 +427,62 @@ static void killed_in_play(void)
         close(pidfd);
 }
 
+static void heavy(struct board *b)
+{
+        char *p = mmap(NULL, 256 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+                b->bad = 1;
+        for (size_t i = 0; i < 256 << 20; i += 4096)
+                p[i] = 1;
+        threaded(b);
+}
+
+/* Its parent is not the tracer. */
+static void heavy_child(struct board *b)
+{
+        pid_t k = fork();
+        if (k == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                b->v[10] = getpid();
+                heavy(b);
+                _exit(0);
+        }
+        int st;
+        b->bad = waitpid(k, &st, 0) != k || !WIFSIGNALED(st);
+        b->done = 100;
+}
+
+/* Killed while we hold all its threads: it can be reaped by its parent once we have let go, in whatever order; its last
+ * thread takes its time to free the memory. */
+static void killed_while_held(void)
+{
+        for (int k = 0; k < 4; k++) {
+                struct board *b = board_new();
+                pid_t p = victim(k & 1 ? heavy_child : heavy, b), v = p;
+                struct tracee *t[5];
+                int st = 0;
+
+                UNTIL(b->ready == 5);
+                if (k & 1)
+                        v = (pid_t)b->v[10];
+                int pidfd = pidfd_open_proc(v, NULL);
+                CHECK(pidfd >= 0);
+                for (int i = 0; i < 5; i++)
+                        t[i] = stop(i ? (pid_t)b->v[i - 1] : v);
+                DO(pidfd_signal(pidfd, SIGKILL, &err));
+                for (int i = 0; i < 5; i++)
+                        DO(tracee_detach(t[k & 2 ? i : 4 - i], &err));
+                if (k & 1) {
+                        CHECK_ENDED_WELL(p);
+                        CHECK(b->done == 100);
+                } else {
+                        st = victim_status(p);
+                        CHECK(WIFSIGNALED(st));
+                }
+                close(pidfd);
+        }
+}
+
 static void refusals(void)
 {
         struct board *b = board_new();
@@ -459,7 +515,8 @@ int main(int argc, char **argv)
                 { "hundred_entries", hundred_entries }, { "spinning", spinning }, { "side_by_side", side_by_side },
                 { "data_and_results", data_and_results }, { "errors_are_named", errors_are_named },
                 { "fault_sweep", fault_sweep }, { "growth", growth }, { "forked_child", forked_child },
-                { "threads", threads }, { "killed_in_play", killed_in_play }, { "refusals", refusals },
+                { "threads", threads }, { "killed_in_play", killed_in_play },
+                { "killed_while_held", killed_while_held }, { "refusals", refusals },
         };
         return run_tests(tests, ELEMENTSOF(tests), argc > 1 ? argv[1] : NULL);
 }
