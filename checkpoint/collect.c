@@ -54,7 +54,6 @@ static int read_thread(struct dump *d, struct dump_task *t, struct dump_thread *
 {
         size_t len = 0;
 
-        (void)d;
         th->procfd = proc_open_thread(t->pid, th->tid, err);
         if (th->procfd < 0)
                 return th->procfd;
@@ -73,6 +72,9 @@ static int read_thread(struct dump *d, struct dump_task *t, struct dump_thread *
         th->cpu = calloc(1, sizeof(*th->cpu));
         if (!th->cpu)
                 return kind_nomem(err);
+        r = sleepers_read(d->s.sleepers, &th->tracee, 1, err);
+        if (r < 0)
+                return r;
         r = tracee_get(th->tracee, th->cpu, err);
         if (r < 0)
                 return r;

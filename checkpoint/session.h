@@ -17,6 +17,7 @@
 #include "base/procfs.h"
 #include "base/timer.h"
 #include "checkpoint/pages.h"
+#include "checkpoint/tape/sleepers.h"
 #include "proto/record.h"
 
 struct outside_ops {
@@ -51,6 +52,7 @@ struct subject {
         void *ctx;
         const struct log *log;
         struct timers *timers;        /* phases are stamped here; may be NULL */
+        struct sleepers *sleepers;    /* dump: tells when sleeps would have ended; borrowed, opened well before the freeze; may be NULL */
 };
 
 struct findings { struct err *at; size_t n; };

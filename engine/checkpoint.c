@@ -170,6 +170,8 @@ int tree_checkpoint(struct node *n, pid_t pid, const char *dir, bool leave_runni
         int r = tree_subject(n, pid, &s, err);
 
         if (r == 0)
+                r = sleepers_open(&s.sleepers, err);
+        if (r >= 0)
                 r = dump_subject(&s, dir, leave_running, ret, err);
         subject_done(&s);
         return r < 0 ? err_wrap(err, "cannot checkpoint the process tree", "pid %d", pid) : 0;

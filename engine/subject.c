@@ -186,7 +186,9 @@ int subject_fill(struct ct *ct, struct ground *g, int pidfd, struct subject *ret
         o->dev[TREE_BOOT_ID] = g ? g->dev[TREE_BOOT_ID] : st.boot_dev;
         if (r == 0)
                 r = fill(ct, g, pidfd, &s, err);
-        if (r < 0) {
+        if (r == 0 && !g)
+                r = sleepers_open(&s.sleepers, err);
+        if (r < 0) { /* 1: the ends of sleeps cannot be told here */
                 subject_done(&s);
                 return r;
         }
@@ -209,6 +211,7 @@ void subject_done(struct subject *s)
         fd_close(s->cgroup_fd);
         fd_close(s->root_fd);
         fd_close(s->fssync_fd);
+        sleepers_close(s->sleepers);
         if (o) {
                 nl_free(o->nl);
                 free(o->filter.insns);

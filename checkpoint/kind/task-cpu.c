@@ -168,6 +168,8 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         m->rseq_size = c->rseq_size;
         m->rseq_sig = c->rseq_sig;
         m->rcvtimeo = rcvtimeo(c, t);
+        m->has_left_ns = c->left_known;
+        m->left_ns = c->left_known ? c->left_ns : 0;
         int r = take_xstate(m, o, c, err);
         return r < 0 ? r : field_record(&kind_task_cpu, o, &guard, ret);
 }
@@ -274,6 +276,8 @@ static int plan_park(struct restore *rs, const struct record *r, struct err *err
         s->rseq_ptr = m->rseq;
         s->rseq_size = m->rseq_size;
         s->rseq_sig = m->rseq_sig;
+        s->left_known = m->has_left_ns;
+        s->left_ns = m->left_ns;
         int r2 = fill_xstate(m, r, s, err);
         if (r2 < 0)
                 return r2;

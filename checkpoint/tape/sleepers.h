@@ -14,5 +14,6 @@ struct sleepers;
  * milliseconds: before anything is stopped. */
 int sleepers_open(struct sleepers **ret, struct err *err);
 void sleepers_close(struct sleepers *s);
-/* For stopped threads: what tracee_get() tells as left_ns. Threads that sleep in no such call cost nothing. NULL allowed. */
+/* For stopped threads: what tracee_get() tells as left_ns. Threads that sleep in no such call, or for less than a second in all, are
+ * passed over: it costs 20 us each in the freeze. NULL allowed. */
 int sleepers_read(struct sleepers *s, struct tracee *const t[], size_t n, struct err *err);

@@ -37,7 +37,7 @@
 
 struct mode { const char *name; int (*run)(struct trial *r); };
 
-struct options { const char *stem, *cgroup, *victim; bool verbose; };
+struct options { const char *stem, *cgroup, *victim; bool verbose; struct sleepers *sleepers; };
 
 /* Freezes, dumps into r->dir/name; then kill or resume. What fails resumes; r->written says whether the image was done. */
 static int dump_to(struct trial *r, const char *name, bool end, struct err *err)
@@ -360,7 +360,7 @@ static int run_mode(const struct options *o, const struct mode *m)
         struct trial r = {.program = o->victim, .stem = o->stem, .cgroup = o->cgroup, .log = o->verbose ? &log : NULL, .master = -1};
 
         r.s = (struct subject){.init_pidfd = -1, .cgroup_fd = -1, .root_fd = -1, .console_index = -1, .caps = ~UINT64_C(0),
-                               .sock = -1, .sock_fd = -1, .fssync_fd = -1, .log = r.log};
+                               .sock = -1, .sock_fd = -1, .fssync_fd = -1, .log = r.log, .sleepers = o->sleepers};
         snprintf(r.dir, sizeof(r.dir), "/tmp/gantry-kind-XXXXXX");
         if (!mkdtemp(r.dir) || chmod(r.dir, 0777) < 0) {
                 printf("not ok %s: %s: %s\n", m->name, r.dir, strerror(errno));
@@ -413,6 +413,8 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: %s [-v] [--stem STEM] [--cgroup NAME] VICTIM MODE...\n", argv[0]);
                 return 2;
         }
+        if (sleepers_open(&o.sleepers, NULL) < 0)
+                return 2;
         for (int i = first; i < argc; i++) {
                 const struct mode *m = NULL;
                 for (size_t k = 0; k < sizeof(modes) / sizeof(*modes); k++)
@@ -424,5 +426,6 @@ int main(int argc, char **argv)
                 }
                 bad |= run_mode(&o, m);
         }
+        sleepers_close(o.sleepers);
         return bad;
 }

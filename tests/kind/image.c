@@ -97,16 +97,19 @@ static void blank(char *text, const char *key)
         for (char *p = text; (p = strstr(p, key)); ) {
                 p += strlen(key);
                 size_t n = strcspn(p, ",}]");
-                memset(p, '_', n);
+                if (!n)
+                        continue;
+                *p = '_'; /* however many digits it has */
+                memmove(p + 1, p + n, strlen(p + n) + 1);
         }
 }
 
 static char *text_of(struct trial *r, int dir, const char *name)
 {
         /* Where pages lie; a connection's clock, and its windows, which the probe of GO renews; what is left of an interval
-         * timer; the sum of the records, which are compared one by one. */
+         * timer or a sleep; the sum of the records, which are compared one by one. */
         static const char *const changing[] = {"\"offset\":", "\"timestamp\":", "\"snd_wl1\":", "\"snd_wnd\":", "\"max_window\":",
-                                               "\"rcv_wnd\":", "\"rcv_wup\":", "\"value_us\":", "\"sha256\":"};
+                                               "\"rcv_wnd\":", "\"rcv_wup\":", "\"value_us\":", "\"left_ns\":", "\"sha256\":"};
         struct strbuf b = {0};
         struct byte_sink sink = {.put = gather, .c = &b};
         struct err err = {0};
