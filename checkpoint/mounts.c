@@ -26,6 +26,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/kind/kinds.h"
 #include "checkpoint/restore-int.h"
 #include "proto/mounts.pb-c.h"
 
@@ -244,6 +245,9 @@ int mounts_check(struct restore *rs, struct err *err)
                         if (!sane_node(rs, m, k))
                                 return err_set(err, EX_IMAGE, "cannot restore the image", "a mount is impossible", "mount %llu",
                                                (unsigned long long)m->mount[k]->id);
+                const struct record *ns = restore_record(rs, m->ns);
+                if (!ns || ns->kind != KIND_NS_MNT)
+                        return err_set(err, EX_IMAGE, "cannot restore the image", "its mounts are in no namespace of it", "%s", "");
                 n++;
         }
         return n > 1 ? err_set(err, EX_IMAGE, "cannot restore the image", "it has more than one mount namespace", "%s", "") : 0;
