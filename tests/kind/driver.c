@@ -3,6 +3,7 @@
  * Runs one victim through dumps and restores:
  *
  *      kind-driver [-v] [--stem STEM] [--cgroup NAME] VICTIM MODE...
+ *      kind-driver --without STEM DIR FROM TO      makes of image DIR/FROM the image DIR/TO without the records of a kind
  *
  *      dump            dumped and let go on: it looks the same from outside, and verifies
  *      restore         dumped, killed, restored: it looks the same from outside, and verifies
@@ -404,9 +405,27 @@ static int options_parse(int argc, char **argv, struct options *o)
         return optind + 1;
 }
 
+/* STEM DIR FROM TO: for those who restore in another way (inside.sh). */
+static int without(char **argv)
+{
+        const struct kind *k = kind_of(argv[0]);
+        struct trial r = {.stem = argv[0]};
+        unsigned dropped = 0;
+
+        snprintf(r.dir, sizeof(r.dir), "%s", argv[1]);
+        int n = k ? image_without(&r, argv[2], argv[3], k->number, &dropped) : failed(&r, "there is no kind '%s'", argv[0]);
+        if (n == 0 && dropped == 0)
+                n = failed(&r, "the image holds no record of %s", argv[0]);
+        if (n < 0)
+                printf("%s\n", r.why);
+        return n < 0;
+}
+
 int main(int argc, char **argv)
 {
         struct options o;
+        if (argc == 6 && strcmp(argv[1], "--without") == 0)
+                return without(argv + 2);
         int first = options_parse(argc, argv, &o), bad = 0;
 
         if (first < 0) {
