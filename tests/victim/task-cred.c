@@ -49,15 +49,15 @@ static void look(char *ret, size_t size)
 /* By the system calls themselves: the C library would change all threads. */
 static void become(long i)
 {
-        const gid_t groups[] = {7, 100, 4000000};
+        const gid_t groups[] = {7, 100, 60000};
 
         if (i == 1) {
                 VICTIM_MUST(syscall(SYS_setgroups, 3, groups) == 0);
                 VICTIM_MUST(syscall(SYS_setresgid, 10, 11, 12) == 0 && syscall(SYS_setresuid, 20, 21, 22) == 0);
         } else if (i == 2) {
-                caps(1u << CAP_SETPCAP, 1u << CAP_SETPCAP | 1u << CAP_NET_RAW | 1u << CAP_CHOWN, 1u << CAP_SYS_TIME);
-                VICTIM_MUST(prctl(PR_CAPBSET_DROP, CAP_SYS_TIME) == 0);
-                caps(1u << CAP_NET_RAW, 1u << CAP_NET_RAW | 1u << CAP_CHOWN, 1u << CAP_CHOWN | 1u << CAP_SYS_TIME);
+                caps(1u << CAP_SETPCAP, 1u << CAP_SETPCAP | 1u << CAP_NET_RAW | 1u << CAP_CHOWN, 1u << CAP_KILL);
+                VICTIM_MUST(prctl(PR_CAPBSET_DROP, CAP_KILL) == 0);
+                caps(1u << CAP_NET_RAW, 1u << CAP_NET_RAW | 1u << CAP_CHOWN, 1u << CAP_CHOWN | 1u << CAP_KILL);
         } else if (i == 3) {
                 VICTIM_MUST(prctl(PR_SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED) == 0);
                 VICTIM_MUST(syscall(SYS_setresuid, 1000, 1000, 1000) == 0);
