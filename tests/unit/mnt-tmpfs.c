@@ -137,8 +137,12 @@ Test(mnt_tmpfs, covered)
         write_file("/tmp/d/above", "above");
         kt_alias(t, mount_add(t, &kind_mnt_tmpfs, &row, ""), dir);
         kt_dump(t);
-        cr_assert(node_of(t, "d") && node_of(t, "d")->mode == (S_IFDIR | 0755) && !node_of(t, "d/above") && !node_of(t, "d/below"));
-        cr_assert(node_of(t, "f") && node_of(t, "f")->mode == (S_IFREG | 0644) && node_of(t, "f")->size == 0 && !node_of(t, "f")->has_data);
+        const Gantry__MntTmpfs__Node *d = node_of(t, "d"), *f = node_of(t, "f");
+        cr_assert(d && f && !node_of(t, "d/above") && !node_of(t, "d/below"));
+        if (d && f) {   /* the compiler does not know that an assertion ends the test */
+                cr_assert_eq(d->mode, S_IFDIR | 0755);
+                cr_assert(f->mode == (S_IFREG | 0644) && f->size == 0 && !f->has_data);
+        }
         cr_assert_eq(kt_check(t, NULL), 0);
         kt_free(t);
 }
