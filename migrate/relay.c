@@ -35,6 +35,18 @@
 #include "base/timer.h"
 #include "migrate/msg.h"
 
+/* AddressSanitizer's allocator makes a few calls of its own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#endif
+#endif
+#ifndef UNDER_ASAN
+#define UNDER_ASAN 0
+#endif
+
 #define MS 1000000u
 #define NOBODY 65534
 
@@ -187,11 +199,15 @@ static int filter_calls(struct err *err)
                                       SCMP_SYS(fcntl), SCMP_SYS(clock_gettime), SCMP_SYS(brk),
                                       SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(exit_group),
                                       SCMP_SYS(futex), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn)};
+        static const int asan[] = {SCMP_SYS(sched_yield), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(madvise),
+                                   SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask)};
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
         int r = ctx ? 0 : -ENOMEM;
 
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(allowed); i++)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+        for (size_t i = 0; UNDER_ASAN && r == 0 && i < ELEMENTSOF(asan); i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, asan[i], 0);
         if (r == 0)
                 r = seccomp_load(ctx);
         seccomp_release(ctx);

@@ -8,10 +8,10 @@
 #       web_up                  container web1 on node1: Debian's nginx with two workers at 10.77.0.10
 #       download_start ARGS...  the one-socket client, in the background; download_stop: ends it, its JSON is $DOWNLOAD
 #
-# GANTRY_BUILD: the build directory. GANTRY_TEMPLATE: an image with nginx to use instead of making one.
+# GANTRY_BUILD: the build directory (in tests/run the one without sanitizers). GANTRY_TEMPLATE: an image with nginx to use instead of making one.
 set -u
 ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
-BUILD=${GANTRY_BUILD:-$ROOT/build}
+BUILD=${GANTRY_BUILD:-${T_RELEASE:-$ROOT/build}}
 CACHE=/var/cache/gantry-tests
 FAILED=0
 

@@ -13,11 +13,15 @@ check=$(n1 ctrmigrate web1 host2 --check --json)
 expect check-is-clean [ "$(field "$check" ok) $(field "$check" findings)" = "true []" ]
 expect check-changes-nothing [ "$(state node1) $(state node2)" = "running -" ]
 
+uptime1=$(n1 ctrctl exec web1 cut -d. -f1 /proc/uptime)
 out=$(n1 ctrmigrate web1 host2 --json 2>"$WORK/migrate.err") || { not_ok moves "$out $(cat "$WORK/migrate.err")"; }
 note "$out"
 if [ "$(field "$out" moved)" = true ]; then
         ok "moves ($(field "$out" frozen_ms) ms frozen)"
         expect runs-there runs_only_on node2
+        uptime2=$(n2 ctrctl exec web1 cut -d. -f1 /proc/uptime)
+        # node2's own clock is 100,000 s ahead.
+        expect clock-does-not-jump awk "BEGIN { d = $uptime2 - $uptime1; exit !(d >= 0 && d <= 60) }"
         left=$(field "$out" left_as)
         expect keeps-the-source [ "$(n1 ctrctl list | awk -v n="$left" '$1 == n { print $2 }')" = moved ]
         n1 ctrctl destroy "$left" >&2

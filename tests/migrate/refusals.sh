@@ -15,7 +15,8 @@ before=$(census node2)
 refused() {
         local name=$1 code=$2 word=$3 rc text left
         shift 3
-        text=$(n1 ctrmigrate "$@" 2>&1)
+        # shellcheck disable=SC2086
+        text=$(n1 ${WITH:-} ctrmigrate "$@" 2>&1)
         rc=$?
         left=$(comm -13 <(echo "$before") <(census node2))
         if [ $rc != "$code" ]; then not_ok "$name" "exit code $rc, not $code: $(echo "$text" | tail -2 | paste -sd ' ')"
@@ -30,6 +31,10 @@ refused no-such-container 4 nosuch nosuch host2
 refused no-such-host 14 nowhere.invalid web1 nowhere.invalid
 refused wrong-options 2 exclude web1 host2 --keep-source --remove-source
 refused option-for-a-host 2 'host' web1 -- -oProxyCommand=true
+
+refused time-limit 17 'time limit' web1 host2 --timeout 1
+# A signal in the middle of the copy: it is undone in order.
+WITH='timeout --preserve-status --signal=INT 1.5' refused interrupted 20 'by a signal' web1 host2
 
 n1 cp /root/.ssh/known_hosts /root/.ssh/known_hosts.good
 n1 sh -c "awk '{ print \$1 }' /root/.ssh/known_hosts.good | sed 's|\$| $(n1 cut -d' ' -f1,2 /root/.ssh/id_ed25519.pub)|' >/root/.ssh/known_hosts"
