@@ -63,18 +63,22 @@ static bool word_in(const char *list, const char *word, const char *separators)
         return false;
 }
 
-/* The mount's directory, or -1 where something else is mounted over it by now. */
-static int open_mount(const struct mountinfo *m)
+/* The mount's directory in *ret, or -1 there where something else is mounted over it by now. A hierarchy that could only not
+ * be opened must not be forgotten: a container's directory in it would stay for ever. */
+static int open_mount(const struct mountinfo *m, int *ret, struct err *err)
 {
         struct stat st;
         _cleanup_close_ int fd = sys_openat(AT_FDCWD, m->target, O_RDONLY | O_DIRECTORY, 0);
 
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != makedev(m->major, m->minor))
-                return -1;
-        return TAKE_FD(fd);
+        *ret = -1;
+        if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR && fd != -EACCES)
+                return err_sys(err, EX_FAIL, fd, "cannot open a cgroup hierarchy", "%s", m->target);
+        if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == makedev(m->major, m->minor))
+                *ret = TAKE_FD(fd);
+        return 0;
 }
 
-static void add_v1(struct cgroups *c, const struct mountinfo *m)
+static int add_v1(struct cgroups *c, const struct mountinfo *m, struct err *err)
 {
         dev_t dev = makedev(m->major, m->minor);
         unsigned mask = 0;
@@ -84,12 +88,13 @@ static void add_v1(struct cgroups *c, const struct mountinfo *m)
                         mask |= 1u << i;
         for (size_t i = 0; i < c->n; i++)
                 if (c->v1[i].dev == dev)
-                        return;
+                        return 0;
         if (!mask || c->n == WANTED)
-                return;
-        int fd = open_mount(m);
+                return 0;
+        int fd, r = open_mount(m, &fd, err);
         if (fd >= 0)
                 c->v1[c->n++] = (struct hierarchy){.fd = fd, .dev = dev, .controllers = mask};
+        return r;
 }
 
 static int open_v2(struct cgroups *c, struct err *err)
@@ -125,9 +130,9 @@ int cgroups_open(struct cgroups **ret, struct err *err)
         int r = mountinfo_read(self, &m, &n, err);
         for (size_t i = 0; r == 0 && i < n; i++) {
                 if (str_eq(m[i].type, "cgroup"))
-                        add_v1(c, &m[i]);
+                        r = add_v1(c, &m[i], err);
                 else if (str_eq(m[i].type, "cgroup2") && c->v2 < 0)
-                        c->v2 = open_mount(&m[i]);
+                        r = open_mount(&m[i], &c->v2, err);
         }
         mountinfo_free(m, n);
         if (r == 0)

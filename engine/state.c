@@ -126,15 +126,25 @@ int state_of_pid(pid_t pid, struct run_state *ret, struct err *err)
 int state_pidfd(struct ct *ct, int *ret_pidfd, struct err *err)
 {
         struct run_state s, now;
+        struct err later = {};
         int r = state_get(ct, &s, err);
 
         if (r)
                 return r;
         _cleanup_close_ int fd = sys_pidfd_open(s.pid, 0);
+        if (fd == -ESRCH)
+                return 1;
         if (fd < 0)
+                return err_sys(err, EX_FAIL, fd, "cannot look at the container's first process", "%s, pid %d", ct->name, s.pid);
+        /* Only a process that is known to be another or to have ended counts as gone: on this answer things are removed. */
+        r = state_of_pid(s.pid, &now, &later);
+        if (!pidfd_alive(fd) || (r == 0 && now.start != s.start))
                 return 1;
-        if (state_of_pid(s.pid, &now, NULL) < 0 || now.start != s.start || !pidfd_alive(fd))
-                return 1;
+        if (r < 0) {
+                if (err)
+                        *err = later;
+                return r;
+        }
         *ret_pidfd = TAKE_FD(fd);
         return 0;
 }

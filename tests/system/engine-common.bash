@@ -98,7 +98,7 @@ wait_for() {
         return 1
 }
 
-state() { "$CTL" list --json | python3 -c 'import json,sys; print(next((c["state"] for c in json.load(sys.stdin) if c["name"] == sys.argv[1]), "none"))' "$1"; }
+state() { "$CTL" list | awk -v n="$1" '$1 == n { s = $2 } END { print s ? s : "none" }'; }
 init_pid() { "$CTL" info "$1" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["pid"] or "")'; }
 
 # Loop devices whose file is this container's image, by inode: other nodes on this machine have the same paths.
