@@ -104,6 +104,16 @@ static void blank(char *text, const char *key)
         }
 }
 
+/* A call that goes on after a stop shows -EINTR where the stop interrupted it, and -ERESTARTNOHAND where a restore has put that
+ * in its place and the task has not run since: both say that it starts again. */
+static void same_restart(char *text)
+{
+        static const char eintr[] = "18446744073709551612", restart[] = "18446744073709551102";
+
+        for (char *p = text; (p = strstr(p, eintr)); p += sizeof(restart) - 1)
+                memcpy(p, restart, sizeof(restart) - 1);
+}
+
 static char *text_of(struct trial *r, int dir, const char *name)
 {
         /* Where pages lie; a connection's clock, and its windows, which the probe of GO renews; what is left of an interval
@@ -122,6 +132,8 @@ static char *text_of(struct trial *r, int dir, const char *name)
         char *text = strbuf_take(&b);
         for (size_t i = 0; text && i < sizeof(changing) / sizeof(*changing); i++)
                 blank(text, changing[i]);
+        if (text)
+                same_restart(text);
         return text;
 }
 
