@@ -17,7 +17,7 @@ outside() { # runs "$0" inside; does not return
         mkdir -p "$DIR"/{etc,lib,run} /etc/gantry $LIB $RUN
         trap 'tidy' EXIT
         trap 'exit 1' INT TERM HUP
-        DIR=$DIR SUBTREE=$SUBTREE ENGINE_INSIDE=1 unshare --mount --propagation private --net --pid --fork --mount-proc \
+        DIR=$DIR SUBTREE=$SUBTREE ENGINE_INSIDE=1 unshare --mount --propagation private --net --uts --pid --fork --mount-proc \
                 --kill-child "$0" "$@" &
         wait $!
         exit $?

@@ -7,6 +7,7 @@ int main(int argc, char **argv)
         static struct lines before, after;
         struct victim v;
 
+        VICTIM_MUST(getenv("container"));   /* it would change the node otherwise */
         victim_begin(&v, argc, argv);
         struct ifreq r = {.ifr_name = "lo", .ifr_mtu = 40000};
         int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

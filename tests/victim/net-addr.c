@@ -7,6 +7,7 @@ int main(int argc, char **argv)
         static struct lines before, after;
         struct victim v;
 
+        VICTIM_MUST(getenv("container"));   /* it would change the node otherwise */
         victim_begin(&v, argc, argv);
         struct ifreq r = {.ifr_name = "lo:1"};
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a636363)};

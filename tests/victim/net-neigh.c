@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 {
         struct victim v;
 
+        VICTIM_MUST(getenv("container"));   /* it would change the node otherwise */
         victim_begin(&v, argc, argv);
         set_neighbour();
         VICTIM_MUST(known());

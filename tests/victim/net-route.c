@@ -29,6 +29,7 @@ int main(int argc, char **argv)
         static struct lines before, after;
         struct victim v;
 
+        VICTIM_MUST(getenv("container"));   /* it would change the node otherwise */
         victim_begin(&v, argc, argv);
         add_route();
         read_routes(&before);

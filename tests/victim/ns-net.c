@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 {
         struct victim v;
 
+        VICTIM_MUST(getenv("container"));   /* it would change the node otherwise */
         victim_begin(&v, argc, argv);
         for (unsigned i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
                 int fd = open(set[i].path, O_WRONLY | O_CLOEXEC);

@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         struct victim v;
         struct utsname u;
 
+        VICTIM_MUST(getenv("container"));   /* it would change the node otherwise */
         victim_begin(&v, argc, argv);
         VICTIM_MUST(sethostname("changed-by-victim", 17) == 0);
         VICTIM_MUST(setdomainname("example.test", 12) == 0);
