@@ -115,12 +115,14 @@ int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct ses
         if (r == 0)
                 r = dump_subject(&s, dir, leave_running, ret, err);
         subject_done(&s);
-        /* One that could not be thawed stays noted, for the next command. */
-        int q = ct_state(ct, &state, NULL) == 0 && state == CT_FROZEN ? 0 : note_frozen(ct, false, r < 0 ? NULL : err);
+        /* One that could not be thawed stays noted, for the next command; so does one whose note cannot be taken back, which
+         * costs that command a needless cure and is no failure of this one. */
+        if (ct_state(ct, &state, NULL) < 0 || state != CT_FROZEN)
+                (void)note_frozen(ct, false, NULL);
         if (r < 0)
                 return err_wrap(err, what, "%s", ct->name);
-        if (q < 0 || leave_running)
-                return q;
+        if (leave_running)
+                return 0;
         r = ct_cleanup(ct, err);
         return r == 0 ? ct_wait_detached(ct, err) : r;
 }

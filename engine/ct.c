@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,6 @@
 #include "base/cleanup.h"
 #include "base/netlink.h"
 #include "base/path.h"
-#include "base/pidfd.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "base/timer.h"
@@ -27,6 +27,7 @@
 
 #define LOCK_MS 1000
 #define KILL_MS 5000
+#define ENDING_MS 500
 
 void ct_dirname(const char *name, bool incoming, char ret[CT_NAME_MAX + sizeof(INCOMING)])
 {
@@ -275,7 +276,9 @@ int ct_tidy(struct ct *ct, struct err *err)
                 return ct_cleanup(ct, e);
         if (r == 0)
                 r = ct_cure(ct, e);
-        if (r < 0 && pidfd >= 0 && !pidfd_alive(pidfd))
-                return ct_cleanup(ct, e); /* it has ended under our eyes */
+        /* It may be ending under our eyes: its /proc files go a moment before the pidfd tells. */
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+        if (r < 0 && pidfd >= 0 && poll(&p, 1, ENDING_MS) > 0)
+                return ct_cleanup(ct, e);
         return r < 0 ? r : monitor_spawn(ct, e);
 }

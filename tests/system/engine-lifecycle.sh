@@ -34,6 +34,9 @@ test_unknown() {
                 case $v in *" "*) set -- $v ;; *) set -- $v nobody ;; esac
                 why+=$(expect 4 "no such container" nobody "ctrctl list" -- "$CTL" "$@")
         done
+        why+=$(expect 4 "no such distribution" "debian-12" -- "$CTL" template create nix-1)
+        why+=$(expect 2 "--packages" -- "$CTL" template create debian-12 --packages 'a;b')
+        why+=$(expect 2 "256M" -- "$CTL" template create debian-12 --size 1M)
         [ -e $RUN/nobody ] && why+="a run directory was made for it;"
         why+=$(expect 2 "unknown command" -- "$CTL" fly)
         why+=$(expect 2 "operand" -- "$CTL" start)
