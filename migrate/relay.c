@@ -181,12 +181,20 @@ int relay_run(const struct relay *relay, struct err *err)
         return r;
 }
 
+/* What AddressSanitizer calls for its shadow, in the build of the tests alone. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZER_CALLS , SCMP_SYS(madvise), SCMP_SYS(mprotect), SCMP_SYS(sched_yield), SCMP_SYS(gettid), SCMP_SYS(getpid), \
+                        SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigprocmask)
+#else
+#define SANITIZER_CALLS
+#endif
+
 static int filter_calls(struct err *err)
 {
         static const int allowed[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(poll), SCMP_SYS(close),
                                       SCMP_SYS(fcntl), SCMP_SYS(clock_gettime), SCMP_SYS(brk),
                                       SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(exit_group),
-                                      SCMP_SYS(futex), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn)};
+                                      SCMP_SYS(futex), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn) SANITIZER_CALLS};
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
         int r = ctx ? 0 : -ENOMEM;
 
