@@ -247,6 +247,8 @@ int main(int argc, char **argv)
                 r = run(&c, rounds, &err);
         track_free(c.track);
         hashes_free(c.hashes);
+        free(c.buf);
+        free(c.other);
         if (r < 0) {
                 fprintf(stderr, "ploop-copier: %s\n", err_format(&err, line, sizeof(line)));
                 return err.code == EX_KERNEL ? EX_KERNEL : 1;

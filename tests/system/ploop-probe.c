@@ -292,6 +292,7 @@ int main(int argc, char **argv)
         else
                 r = str_eq(argv[1], "drain") ? test_drain(&b, &err) : test_check(&b, &err);
         track_free(b.track);
+        free(b.buf);
         fd_close(b.loop);
         fd_close(b.image);
         if (b.dir >= 0)
