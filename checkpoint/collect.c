@@ -7,7 +7,8 @@
  * (dev, ino, flags, position) as a filter and kcmp on what is left; namespaces, sockets and pipes by inode. Ids rise in
  * the order of the walk, so that a second dump of an unchanged tree equals the first.
  *
- * Not here: descriptors, mappings, mounts and links (collect-fd.c, collect-vma.c, collect-ns.c).
+ * Not here: descriptors, mappings, mounts and links (collect-fd.c, collect-vma.c, collect-ns.c), and what only a task itself can
+ * tell (collect-seen.c).
  */
 #include <errno.h>
 #include <linux/kcmp.h>
@@ -412,6 +413,7 @@ static void set_facts(struct dump *d, struct dump_obj *x)
                 f->task.n_status = th->n_kv;
                 f->task.cpu = th->cpu;
                 f->task.leader = x->thread == 0;
+                f->task.seen = th->seen;
                 f->task.timers = x->o.cls == CLS_TASK ? t->timers : NULL;
                 f->task.pending = x->o.cls == CLS_THREAD ? th->pending : t->pending;
                 f->task.n_pending = x->o.cls == CLS_THREAD ? th->n_pending : t->n_pending;
@@ -454,6 +456,8 @@ int dump_walk(struct dump *d, struct err *err)
                 if (r >= 0)
                         r = dump_walk_vmas(d, i, err);
         }
+        if (r >= 0)
+                r = dump_seen(d, err);
         for (size_t i = 0; r >= 0 && i < d->n_obj; i++)
                 set_facts(d, d->obj[i]);
         if (r >= 0)

@@ -20,6 +20,7 @@ struct dump_thread {
         char *status;                     /* cut up in place */
         struct proc_kv *kv;
         size_t n_kv;
+        unsigned seen;                    /* enum task_seen */
 };
 
 struct dump_task {
@@ -55,6 +56,8 @@ struct dump_obj {
         const struct dump_obj *mapper;    /* SHM: the first mapping of it */
         uint64_t next;                    /* chain of the hash table: index + 1 */
 };
+
+#define CODE64_CS 0x33                    /* the code segment of 64-bit programs: the agent's */
 
 enum dump_state { DUMP_NEW, DUMP_STOPPED, DUMP_WALKED, DUMP_QUIET, DUMP_READ, DUMP_PARKED, DUMP_OFFERED, DUMP_ENDED };
 
@@ -117,6 +120,13 @@ int dump_diag(struct dump *d, struct err *err);
 int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
 /* The next VMA object of a task from *at (at first its vma_from) on; NULL: no more. */
 const struct dump_obj *dump_next_vma(const struct dump *d, size_t task, size_t *at);
+int dump_agents(struct dump *d, struct err *err);                 /* into every thread; idempotent */
+/* collect-seen.c: what /proc does not show of tasks, into dump_thread.seen. After the mappings: it brings the agents. */
+int dump_seen(struct dump *d, struct err *err);
+/* probe-landlock.c */
+struct thread_at { size_t task, thread; };
+bool landlock_here(void);                                         /* this kernel knows Landlock, and it is switched on */
+int landlock_probe(struct dump *d, const struct thread_at *at, size_t n, struct err *err);
 const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);
 
 /* tree.c, mounts.c: the planners' records */

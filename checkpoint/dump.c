@@ -262,12 +262,15 @@ static int cure(struct dump *d, struct err *err)
 
 /* ---- READ ---- */
 
-/* The agent goes into every thread that a tape speaks to; threads of a process share its code. */
-static int agents(struct dump *d, struct err *err)
+/* The agent goes into every thread that a tape speaks to; threads of a process share its code. It is 64-bit code: a program that is
+ * not is left alone until it is refused. */
+int dump_agents(struct dump *d, struct err *err)
 {
         for (size_t i = 0; i < d->n_task; i++)
                 for (size_t k = 0; k < d->task[i].n_thread; k++) {
                         struct dump_task *t = &d->task[i];
+                        if (t->thread[k].cpu->regs.cs != CODE64_CS)
+                                continue;
                         int r = tracee_agent(t->thread[k].tracee, k ? t->thread[0].tracee : NULL, 0, 16384, err);
                         if (r < 0)
                                 return err_wrap(err, "cannot put the agent into a task", "process %d (%s)", (int)t->vpid,
@@ -352,7 +355,7 @@ static int read_all(struct dump *d, const struct record_sink *rs, struct err *er
         int r = pairs_of(d, &p, &n, err);
 
         if (r >= 0)
-                r = agents(d, err);
+                r = dump_agents(d, err);
         if (r >= 0)
                 r = ask_all(d, p, n, err);
         if (r >= 0)

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/pidfd.h"
+#include "checkpoint/child.h"
 #include "checkpoint/restore-int.h"
 #include "proto/tree.pb-c.h"
 
@@ -166,38 +167,6 @@ static void op_tape(struct restore *rs, const struct tree_op *op)
         }
 }
 
-/* The host's number of the child that shows `vpid` in the container: among the children of the actor or its parent. */
-static pid_t host_pid(const struct restore *rs, pid_t parent, uint32_t vpid)
-{
-        char name[64];
-        _cleanup_close_ int procfd = proc_open(parent, NULL);
-        _cleanup_free_ char *text = NULL;
-        size_t len;
-        uint64_t child;
-
-        (void)rs;
-        snprintf(name, sizeof(name), "task/%d/children", (int)parent);
-        if (procfd < 0 || proc_read(procfd, name, &text, &len, NULL) < 0)
-                return -1;
-        for (const char *p = text; scan_u64(&p, &child); (void)scan_skip(&p, " ")) {
-                _cleanup_close_ int fd = proc_open((pid_t)child, NULL);
-                _cleanup_free_ char *status = NULL;
-                if (fd < 0 || proc_read(fd, "status", &status, &len, NULL) < 0)
-                        continue;
-                const char *ns = strstr(status, "\nNSpid:");
-                uint64_t last = 0, x;
-                for (ns = ns ? ns + 7 : ""; *ns == '\t' || *ns == ' ';) {
-                        ns++;
-                        if (!scan_u64(&ns, &x))
-                                break;
-                        last = x;
-                }
-                if (last == vpid)
-                        return (pid_t)child;
-        }
-        return -1;
-}
-
 /* Tables must not be limited while they are built; the record's own limits are set in ATTR. */
 static void lift_limits(pid_t pid)
 {
@@ -213,7 +182,7 @@ static int adopt(struct restore *rs, const struct tree_op *op, struct err *err)
 {
         struct tracee *from = restore_tracee(rs, (struct actor){ ACTOR_TASK, actor_id(rs, op->actor) });
         size_t parent = op->task < TREE_TEMP ? rs->task[op->task].parent_at : op->actor;
-        pid_t pid = host_pid(rs, parent < TREE_TEMP ? rs->task[parent].pid : tracee_tid(from), op->pid);
+        pid_t pid = child_by_number(parent < TREE_TEMP ? rs->task[parent].pid : tracee_tid(from), op->pid);
         struct tracee *t = NULL;
 
         if (pid < 0)

@@ -755,6 +755,12 @@ void tracee_sud(struct tracee *t, bool off)
                 memset(t->sud, 0, sizeof(t->sud));
 }
 
+bool tracee_has_sud(struct tracee *t)
+{
+        uint64_t now[4] = { 0 };
+
+        return t->sud[0] || (pt(t, PTRACE_GET_SUD, sizeof(now), now) == 0 && now[0]);
+}
 
 int tracee_to_syscall_stop(struct tracee *t, struct err *err)
 {

@@ -61,6 +61,9 @@ int tracee_pending(struct tracee *t, bool shared, siginfo_t **ret, size_t *ret_n
 int tracee_filters(struct tracee *t, size_t *ret_n, struct err *err);
 int tracee_filter(struct tracee *t, size_t index, void **ret, size_t *ret_insns, struct err *err);
 
+/* The thread has syscall user dispatch switched on. Before 6.4 nobody can tell, and the answer is no. */
+bool tracee_has_sud(struct tracee *t);
+
 /* The agent: code r-x and tape rw- in the target (two mappings, so that MDWE tasks accept it), `tape_bytes` of tape.
  * fixed 0: where the kernel likes. Threads of one mm share the code: give the first thread's tracee as `share` (NULL: none).
  * The signal mask is all-blocked but SIGTRAP while installed. */

@@ -8,6 +8,8 @@
  *      dump            dumped and let go on: it looks the same from outside, and verifies
  *      restore         dumped, killed, restored: it looks the same from outside, and verifies
  *      twice           dumped, killed, restored, dumped: the second image equals the first
+ *      refuse          a probe names kind STEM and nothing else, as often as the victim says in DIR/expect (once); a dump fails for it;
+ *                      the tree goes on and looks the same from outside, and verifies
  *      drop            the records of kind STEM are taken out of the image: CHECK, the restore, or the victim must fail
  *      fault-dump      the engine's k-th system call fails, for k = 1, 2, 3 …: the tree goes on, nothing leaks
  *      fault-restore   the same for a restore: nothing is left
@@ -18,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -181,6 +184,68 @@ static int mode_twice(struct trial *r)
         return images_equal(r, "first", "second");
 }
 
+/* How many findings the victim says there are. */
+static size_t expected(const struct trial *r)
+{
+        char path[128], text[16] = "";
+
+        snprintf(path, sizeof(path), "%s/expect", r->dir);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+        if (fd >= 0)
+                close(fd);
+        return n > 0 ? strtoul(text, NULL, 10) : 1;
+}
+
+static bool names(const struct err *e, const char *stem)
+{
+        size_t n = strlen(stem);
+
+        return e->code == EX_UNSUPPORTED && strncmp(e->on, stem, n) == 0 && (!e->on[n] || e->on[n] == ':' || e->on[n] == ',');
+}
+
+static int probe(struct trial *r)
+{
+        struct findings f = {0};
+        struct err err = {0};
+        int n = session_probe(&r->s, &f, &err);
+
+        if (n < 0)
+                failed_err(r, "probe", &err);
+        for (size_t i = 0; n >= 0 && i < f.n; i++)
+                if (!names(&f.at[i], r->stem))
+                        n = failed_err(r, "an unexpected finding", &f.at[i]);
+        if (n >= 0 && f.n != expected(r))
+                n = failed(r, "%zu findings, %zu expected", f.n, expected(r));
+        findings_done(&f);
+        return n;
+}
+
+static int mode_refuse(struct trial *r)
+{
+        struct err err = {0};
+
+        /* What is made in the node's namespace must go with us. */
+        if (unshare(CLONE_NEWIPC) < 0)
+                return failed(r, "unshare: %s", strerror(errno));
+        if (victim_start(r) < 0)
+                return -1;
+        char *before = look(r->s.cgroup_fd);
+        int n = probe(r);
+        if (n == 0)
+                n = victim_at_large(r);
+        if (n == 0 && dump_to(r, "image", false, &err) >= 0)
+                n = failed(r, "it was dumped");
+        else if (n == 0 && !names(&err, r->stem))
+                n = failed_err(r, "refused for another reason", &err);
+        if (n == 0)
+                n = victim_at_large(r);
+        if (n == 0)
+                n = same_look(r, before);
+        free(before);
+        return n == 0 ? victim_verify(r) : n;
+}
+
 static const struct kind *kind_of(const char *stem)
 {
         size_t n = 0;
@@ -334,7 +399,7 @@ static int mode_fault_restore(struct trial *r)
 #endif
 
 static const struct mode modes[] = {
-        {"dump", mode_dump}, {"restore", mode_restore}, {"twice", mode_twice}, {"drop", mode_drop},
+        {"dump", mode_dump}, {"restore", mode_restore}, {"twice", mode_twice}, {"drop", mode_drop}, {"refuse", mode_refuse},
 #ifdef GANTRY_FAULT
         {"fault-dump", mode_fault_dump}, {"fault-restore", mode_fault_restore},
 #endif
@@ -343,7 +408,7 @@ static const struct mode modes[] = {
 /* The files of the talk and the images. */
 static void dir_empty(const char *path)
 {
-        static const char *const names[] = {"ready", "go", "result", "image/records", "image/pages", "image", "first/records",
+        static const char *const names[] = {"ready", "go", "result", "expect", "image/records", "image/pages", "image", "first/records",
                                             "first/pages", "first", "second/records", "second/pages", "second",
                                             "without/records", "without/pages", "without"};
         int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);

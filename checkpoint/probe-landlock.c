@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Is a thread in a Landlock domain? The kernel shows it nowhere, and every thread may have one of its own.
+ *
+ * A domain has at most 16 layers (5.19+), and landlock_restrict_self adds one. So a child of the thread, which inherits its
+ * domain, adds layers until it may not (E2BIG): 16 times when the thread is free, less when it is not.
+ *
+ *      clone3 by tape ──► adopted at its first stop ──► plays a tape ──► SIGKILL, reaped by us ──► wait4 by the thread's tape
+ *
+ * The thread cannot notice: the child shares its memory, descriptors and directories (nothing is copied, nothing flushed or closed
+ * when it ends), has no exit signal, runs nothing but the agent, and is reaped. While it lives it dies with us
+ * (PTRACE_O_EXITKILL). It takes one number of the pid namespace and one of the cgroup's processes; where there is none
+ * left, that is said. rseq, robust list and alternate stack are not inherited with CLONE_VM, so it writes to nothing of the thread's.
+ */
+#include <errno.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/pidfd.h"
+#include "checkpoint/child.h"
+#include "checkpoint/dump-int.h"
+
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_restrict_self 446
+#endif
+#define CREATE_RULESET_VERSION 1u
+#define ACCESS_FS_EXECUTE 1u
+enum { LAYERS = 16, TRIES = LAYERS + 1 };
+
+struct probe {
+        struct dump_task *t;
+        struct dump_thread *th;
+        struct tape *clone, *count, *wait;
+        int64_t vpid;                     /* what clone3 said; 0: it was not asked */
+        pid_t pid;                        /* 0: not found yet */
+        struct tracee *in;
+        uint32_t first;                   /* entry of the first layer */
+};
+
+struct probes { struct probe *at; size_t n; };
+
+bool landlock_here(void)
+{
+        return syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION) >= 0 || (errno != ENOSYS && errno != EOPNOTSUPP);
+}
+
+static struct tracee *find_child(void *ctx, struct actor who)
+{
+        const struct probes *p = ctx;
+
+        for (size_t i = 0; i < p->n; i++)
+                if (p->at[i].th->id == who.id)
+                        return p->at[i].in;
+        return NULL;
+}
+
+static struct actor actor_of(const struct probe *p)
+{
+        return (struct actor){ ACTOR_THREAD, p->th->id };
+}
+
+/* ---- the tapes ---- */
+
+static struct tape *clone_tape(const struct probe *p)
+{
+        struct clone_args a = { .flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_PTRACE };
+        struct tape *t = tape_new(actor_of(p));
+
+        if (!t)
+                return NULL;
+        tape_label(t, "make a child that looks for Landlock");
+        uint32_t at = tape_data(t, &a, sizeof(a));
+        tape_may_fail(t, TAPE(t, SYS_clone3, A_DATA(at), A_IMM(sizeof(a))), 0);
+        return t;
+}
+
+static struct tape *count_tape(struct probe *p)
+{
+        uint64_t handled = ACCESS_FS_EXECUTE;
+        struct tape *t = tape_new(actor_of(p));
+
+        if (!t)
+                return NULL;
+        tape_label(t, "count the layers that Landlock still allows");
+        uint32_t attr = tape_data(t, &handled, sizeof(handled));
+        TAPE(t, SYS_prctl, A_IMM(PR_SET_NO_NEW_PRIVS), A_IMM(1), A_IMM(0), A_IMM(0), A_IMM(0));
+        uint32_t rules = TAPE(t, SYS_landlock_create_ruleset, A_DATA(attr), A_IMM(sizeof(handled)), A_IMM(0));
+        for (unsigned i = 0; i < TRIES; i++) {
+                uint32_t e = TAPE(t, SYS_landlock_restrict_self, A_RET(rules), A_IMM(0));
+                tape_may_fail(t, e, E2BIG);
+                if (i == 0)
+                        p->first = e;
+        }
+        TAPE(t, SYS_close, A_RET(rules));   /* the table is the thread's own */
+        return t;
+}
+
+static struct tape *wait_tape(const struct probe *p)
+{
+        struct tape *t = tape_new(actor_of(p));
+
+        if (!t)
+                return NULL;
+        tape_label(t, "reap the child that looked for Landlock");
+        uint32_t e = TAPE(t, SYS_wait4, A_IMM(p->vpid), A_IMM(0), A_IMM((unsigned)__WALL), A_IMM(0));
+        tape_expect(t, e, p->vpid);
+        return t;
+}
+
+/* Those that have a tape, side by side. */
+static int play(const struct executor *x, struct probes *p, struct tape *(*of)(const struct probe *), struct err *err)
+{
+        _cleanup_free_ struct tape **t = calloc(p->n, sizeof(*t));
+        size_t n = 0;
+
+        if (!t)
+                return kind_nomem(err);
+        for (size_t i = 0; i < p->n; i++)
+                if (of(&p->at[i]))
+                        t[n++] = of(&p->at[i]);
+        return n ? executor_play(x, t, n, err) : 0;
+}
+
+static struct tape *the_clone(const struct probe *p) { return p->clone; }
+static struct tape *the_count(const struct probe *p) { return p->count; }
+static struct tape *the_wait(const struct probe *p) { return p->wait; }
+
+/* ---- its life ---- */
+
+static int make(struct dump *d, struct probes *p, struct err *err)
+{
+        for (size_t i = 0; i < p->n; i++) {
+                p->at[i].clone = clone_tape(&p->at[i]);
+                if (!p->at[i].clone)
+                        return kind_nomem(err);
+        }
+        int r = play(&d->ptrace, p, the_clone, err);
+        for (size_t i = 0; i < p->n; i++)
+                p->at[i].vpid = tape_ret(p->at[i].clone, 0);   /* INT64_MIN: nobody knows */
+        return r;
+}
+
+static int adopt(struct probe *p, struct err *err)
+{
+        p->pid = child_by_number(p->th->tid, (uint32_t)p->vpid);
+        if (p->pid < 0) {
+                p->pid = 0;
+                return err_set(err, EX_FAIL, "cannot look for Landlock", "the child is not to be found", "process %d", (int)p->t->vpid);
+        }
+        int r = tracee_adopt(p->pid, TRACEE_EXITKILL, &p->in, err);
+        if (r >= 0)
+                r = tracee_agent_inherit(p->in, p->th->tracee, err);
+        if (r < 0)
+                return r;
+        p->count = count_tape(p);
+        return p->count ? 0 : kind_nomem(err);
+}
+
+static int count(struct probe *p, struct err *err)
+{
+        unsigned free = 0;
+
+        while (free < TRIES && tape_ret(p->count, p->first + free) == 0)
+                free++;
+        if (free == TRIES) {
+                err_set(err, EX_UNSUPPORTED, "cannot look for Landlock", "this kernel allows more layers than are known here",
+                        "process %d (%s)", (int)p->t->vpid, p->th->stat.comm);
+                return err_remedy(err, "please report it with the kernel's version (uname -r)");
+        }
+        if (free < LAYERS)
+                p->th->seen |= TASK_SEEN_LANDLOCK;
+        return 0;
+}
+
+static bool is_task(const void *ctx, pid_t pid)
+{
+        const struct dump *d = ctx;
+
+        for (size_t i = 0; i < d->n_task; i++)
+                if (d->task[i].pid == pid)
+                        return true;
+        return false;
+}
+
+/* A tape that failed after its clone3 has no result to tell: all tasks are known, so a child that we trace beside them is ours. */
+static void find_again(const struct dump *d, struct probe *p)
+{
+        uint32_t vpid = 0;
+
+        if (p->pid > 0 || (p->vpid < 0 && p->vpid != INT64_MIN))
+                return;
+        p->pid = p->vpid > 0 ? child_by_number(p->th->tid, (uint32_t)p->vpid) : child_traced(p->th->tid, is_task, d, &vpid);
+        if (vpid)
+                p->vpid = vpid;
+}
+
+/* Killed, reaped by us as its tracer; its parent's turn is next. */
+static void end(const struct dump *d, struct probe *p)
+{
+        siginfo_t si;
+
+        find_again(d, p);
+        if (p->pid <= 0)
+                return;
+        _cleanup_close_ int fd = pidfd_open_proc(p->pid, NULL);
+        if (fd < 0)
+                fd = pidfd_open_proc(p->pid, NULL);
+        bool killed = fd >= 0 && (pidfd_signal(fd, SIGKILL, NULL) >= 0 || pidfd_signal(fd, SIGKILL, NULL) >= 0);
+        if (p->in)
+                (void)tracee_detach(TAKE_PTR(p->in), NULL);
+        else if (killed)
+                (void)waitid(P_PID, (id_t)p->pid, &si, WEXITED | __WALL);
+        p->wait = killed ? wait_tape(p) : NULL;
+}
+
+static int end_all(struct dump *d, struct probes *p, struct err *err)
+{
+        for (size_t i = 0; i < p->n; i++)
+                end(d, &p->at[i]);
+        return play(&d->ptrace, p, the_wait, err);
+}
+
+/* One child per thread, all at the same time. *ret_full: so many could not be made (EAGAIN), their vpid tells. */
+static int round_of(struct dump *d, struct probes *p, size_t *ret_full, struct err *err)
+{
+        struct executor x = {};
+        int r = make(d, p, err);
+
+        *ret_full = 0;
+        for (size_t i = 0; r >= 0 && i < p->n; i++) {
+                if (p->at[i].vpid == -EAGAIN)
+                        (*ret_full)++;
+                else if (p->at[i].vpid < 0)
+                        r = err_sys(err, EX_FAIL, (int)p->at[i].vpid, "cannot look for Landlock", "process %d (%s)",
+                                    (int)p->at[i].t->vpid, p->at[i].th->stat.comm);
+                else
+                        r = adopt(&p->at[i], err);
+        }
+        if (r >= 0)
+                r = executor_ptrace(find_child, p, &x, err);
+        if (r >= 0) {
+                r = play(&x, p, the_count, err);
+                executor_done(&x);
+        }
+        for (size_t i = 0; r >= 0 && i < p->n; i++)
+                if (p->at[i].vpid > 0)
+                        r = count(&p->at[i], err);
+        int q = end_all(d, p, r < 0 ? NULL : err);
+        return r < 0 ? r : q;
+}
+
+static void probes_done(struct probes *p)
+{
+        for (size_t i = 0; p->at && i < p->n; i++) {
+                tape_free(p->at[i].clone);
+                tape_free(p->at[i].count);
+                tape_free(p->at[i].wait);
+        }
+        free(p->at);
+}
+
+static int refuse_full(const struct probe *p, struct err *err)
+{
+        err_set(err, EX_BUSY, "cannot look for Landlock", "no process can be made beside it: a limit is reached", "process %d (%s)",
+                (int)p->t->vpid, p->th->stat.comm);
+        return err_remedy(err, "raise the container's limit of processes by one (pids in its ct.conf), or end a process");
+}
+
+int landlock_probe(struct dump *d, const struct thread_at *at, size_t n, struct err *err)
+{
+        struct probes all = { calloc(n ? n : 1, sizeof(*all.at)), n };
+        size_t full = 0;
+
+        if (!all.at)
+                return kind_nomem(err);
+        for (size_t i = 0; i < n; i++)
+                all.at[i] = (struct probe){ .t = &d->task[at[i].task], .th = &d->task[at[i].task].thread[at[i].thread] };
+        int r = round_of(d, &all, &full, err);
+        bool few = n > 1;   /* near a limit there may be room for one */
+        for (size_t i = 0; r >= 0 && full && i < n; i++) {
+                if (all.at[i].vpid != -EAGAIN)
+                        continue;
+                if (few)
+                        r = landlock_probe(d, at + i, 1, err);
+                else
+                        r = refuse_full(&all.at[i], err);
+        }
+        probes_done(&all);
+        return r < 0 ? r : 0;
+}
