@@ -553,7 +553,10 @@ static void await_ends(struct tracee *t[], size_t n, unsigned ms)
                         enum stop s = tracee_next_stop(t[i], 0, &sig);
                         if (s != STOP_GONE && s != STOP_NONE)
                                 tracee_resume(t[i], RESUME_CONT, 0);
-                        left = left || (s != STOP_GONE && !left_to_parent(t[i]));
+                        bool zombie = s != STOP_GONE && left_to_parent(t[i]);
+                        if (zombie) /* perhaps only since we looked: then it is ours to reap */
+                                s = tracee_next_stop(t[i], 0, &sig);
+                        left = left || (s != STOP_GONE && !zombie);
                 }
                 pace(waited);
                 waited = now_ns() - start;
