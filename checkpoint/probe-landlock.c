@@ -33,6 +33,7 @@
 #endif
 #define CREATE_RULESET_VERSION 1u
 #define ACCESS_FS_EXECUTE 1u
+#define END_MS 10000   /* of a killed child, on a busy node */
 enum { LAYERS = 16, TRIES = LAYERS + 1 };
 
 struct probe {
@@ -202,29 +203,36 @@ static void find_again(const struct dump *d, struct probe *p)
                 p->vpid = vpid;
 }
 
-/* Killed, reaped by us as its tracer; its parent's turn is next. */
-static void end(const struct dump *d, struct probe *p)
+/* true: it is dying. What could not be adopted is reaped here. */
+static bool kill_one(const struct dump *d, struct probe *p)
 {
         siginfo_t si;
 
         find_again(d, p);
         if (p->pid <= 0)
-                return;
+                return false;
         _cleanup_close_ int fd = pidfd_open_proc(p->pid, NULL);
         if (fd < 0)
                 fd = pidfd_open_proc(p->pid, NULL);
         bool killed = fd >= 0 && (pidfd_signal(fd, SIGKILL, NULL) >= 0 || pidfd_signal(fd, SIGKILL, NULL) >= 0);
-        if (p->in)
-                (void)tracee_detach(TAKE_PTR(p->in), NULL);
-        else if (killed)
+        if (killed && !p->in)
                 (void)waitid(P_PID, (id_t)p->pid, &si, WEXITED | __WALL);
-        p->wait = killed ? wait_tape(p) : NULL;
+        return killed;
 }
 
+/* All killed, reaped by us as their tracer; then it is their parents' turn. */
 static int end_all(struct dump *d, struct probes *p, struct err *err)
 {
-        for (size_t i = 0; i < p->n; i++)
-                end(d, &p->at[i]);
+        _cleanup_free_ struct tracee **in = calloc(p->n, sizeof(*in));
+
+        if (!in)
+                return kind_nomem(err);
+        for (size_t i = 0; i < p->n; i++) {
+                if (kill_one(d, &p->at[i]))
+                        p->at[i].wait = wait_tape(&p->at[i]);
+                in[i] = TAKE_PTR(p->at[i].in);
+        }
+        tracee_end(in, p->n, END_MS);
         return play(&d->ptrace, p, the_wait, err);
 }
 
