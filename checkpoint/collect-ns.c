@@ -238,6 +238,9 @@ int dump_walk_net(struct dump *d, struct err *err)
         struct dump_obj *x = dump_add(d, CLS_NETNS);
         if (!x)
                 return kind_nomem(err);
+        r = dump_netns_seen(d, n->fd, x, err);
+        if (r < 0)
+                return r;
         struct nl_link *links = NULL;
         size_t n_links = 0;
         r = nl_links(d->nl, &links, &n_links, err);
@@ -360,8 +363,7 @@ static int inet_row(struct dump *d, const struct nlmsghdr *h, struct err *err)
         return 0;
 }
 
-/* In the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
-static int diag_socket(int netns, struct err *err)
+int dump_netlink(int netns, int protocol, struct err *err)
 {
         _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0, err);
         if (own < 0)
@@ -369,13 +371,13 @@ static int diag_socket(int netns, struct err *err)
         int r = netns >= 0 ? sys_setns(netns, CLONE_NEWNET) : 0;
         if (r < 0)
                 return err_sys(err, EX_FAIL, r, "cannot enter the container's network namespace", "%s", "");
-        int fd = sys_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+        int fd = sys_socket(AF_NETLINK, SOCK_RAW, protocol);
         if (netns >= 0 && (r = sys_setns(own, CLONE_NEWNET)) < 0) {
                 fd_close(fd);
                 return err_sys(err, EX_FAIL, r, "cannot leave the container's network namespace", "%s", "");
         }
         if (fd < 0)
-                return err_sys(err, EX_KERNEL, fd, "cannot open a sock_diag socket", "%s", "");
+                return err_sys(err, EX_KERNEL, fd, "cannot open a netlink socket", "protocol %d", protocol);
         return fd;
 }
 
@@ -432,7 +434,7 @@ int dump_orphans(struct dump *d, uint64_t *ret, struct err *err)
                 return theirs < 0 ? theirs : own;
         if (same_ns(theirs, own))
                 return 0;   /* the node's own sockets are not ours to wait for */
-        _cleanup_close_ int fd = diag_socket(theirs, err);
+        _cleanup_close_ int fd = dump_netlink(theirs, NETLINK_SOCK_DIAG, err);
         r = fd < 0 ? fd : diag_tcp(d, fd, err);
         *ret = d->orphans;
         return r;
@@ -440,7 +442,7 @@ int dump_orphans(struct dump *d, uint64_t *ret, struct err *err)
 
 int dump_diag(struct dump *d, struct err *err)
 {
-        _cleanup_close_ int fd = diag_socket(netns_fd(d), err);
+        _cleanup_close_ int fd = dump_netlink(netns_fd(d), NETLINK_SOCK_DIAG, err);
 
         if (fd < 0)
                 return fd;

@@ -116,6 +116,9 @@ int dump_walk_ns(struct dump *d, struct err *err);
 int dump_walk_mounts(struct dump *d, struct err *err);
 int dump_walk_net(struct dump *d, struct err *err);
 int dump_walk_cgroups(struct dump *d, struct err *err);
+/* A netlink socket in the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
+int dump_netlink(int netns, int protocol, struct err *err);
+int dump_netns_seen(struct dump *d, int netns, struct dump_obj *x, struct err *err);   /* collect-net.c: rules, filters, tracking */
 int dump_diag(struct dump *d, struct err *err);
 int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
 /* The next VMA object of a task from *at (at first its vma_from) on; NULL: no more. */

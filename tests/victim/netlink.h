@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Netlink requests of victims: a message, its attributes, the kernel's answer. */
+#pragma once
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include "tests/victim/victim.h"
+
+struct request { struct nlmsghdr h; uint8_t body[512]; };
+
+static inline void request_attr(struct request *m, uint16_t type, const void *value, size_t len)
+{
+        struct rtattr *a = (struct rtattr *)(void *)((uint8_t *)m + NLMSG_ALIGN(m->h.nlmsg_len));
+
+        *a = (struct rtattr){.rta_len = (uint16_t)RTA_LENGTH(len), .rta_type = type};
+        if (len)
+                memcpy(RTA_DATA(a), value, len);
+        m->h.nlmsg_len = (uint32_t)(NLMSG_ALIGN(m->h.nlmsg_len) + RTA_ALIGN(a->rta_len));
+}
+
+/* A nested attribute is open until its end is told. */
+static inline struct rtattr *request_nest(struct request *m, uint16_t type)
+{
+        struct rtattr *a = (struct rtattr *)(void *)((uint8_t *)m + NLMSG_ALIGN(m->h.nlmsg_len));
+
+        request_attr(m, type | NLA_F_NESTED, NULL, 0);
+        return a;
+}
+
+static inline void request_end(struct request *m, struct rtattr *a)
+{
+        a->rta_len = (uint16_t)((uint8_t *)m + m->h.nlmsg_len - (uint8_t *)a);
+}
+
+/* Sends `len` bytes of messages on a socket of its own; the first error that comes back, 0 for an acknowledgement. */
+static inline int request_send(int protocol, const void *m, size_t len)
+{
+        struct { struct nlmsghdr h; struct nlmsgerr e; uint8_t rest[1024]; } answer;
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+
+        VICTIM_MUST(fd >= 0);
+        VICTIM_MUST(send(fd, m, len, 0) == (ssize_t)len);
+        VICTIM_MUST(recv(fd, &answer, sizeof(answer), 0) >= (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr)));
+        VICTIM_MUST(answer.h.nlmsg_type == NLMSG_ERROR);
+        VICTIM_MUST(close(fd) == 0);
+        return -answer.e.error;
+}
