@@ -3,7 +3,8 @@
  * WALK, namespaces, mounts, links: what tasks share without holding a descriptor of it.
  *
  * A namespace that is the engine's own is external: not dumped, its contents neither. Every other one must be the one
- * that init is in; a second one of the same type (a nested namespace) is refused by name.
+ * that init is in; a second one of the same type (a nested namespace) is refused by name, also where only one thread is in it or
+ * only children would be.
  *
  * The network namespace is asked through netlink sockets opened inside it; sock_diag(7) gives what /proc does not:
  * peers of unix sockets, accept queues.
@@ -85,12 +86,54 @@ static int ns_add(struct dump *d, size_t task, enum ns_type type, uint64_t ino, 
         return 0;
 }
 
+static int refuse_own(const struct dump_task *t, size_t thread, const char *file, struct err *err)
+{
+        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a nested namespace", file, "process %d (%s), thread %d", (int)t->vpid,
+                t->thread[thread].stat.comm, (int)t->thread[thread].vtid);
+        return err_remedy(err, "only namespaces that the container's init is in can be kept: end that process");
+}
+
+/* What one thread alone has entered, and where children would be born, differ from the process's own namespaces only by unshare(2)
+ * or setns(2). A pid namespace that has no init yet shows no link at all. */
+static int check_own(const struct dump_task *t, size_t thread, struct err *err)
+{
+        static const struct { const char *file, *as; bool others; } own[] = {
+                { "pid_for_children", "pid", false }, { "time_for_children", "time", false },
+                { "net", "net", true }, { "uts", "uts", true }, { "ipc", "ipc", true }, { "cgroup", "cgroup", true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(own); i++) {
+                uint64_t a = 0, b = 0;
+                struct err e = {};
+                if (own[i].others && thread == 0)
+                        break;
+                int r = ns_ino(t->thread[thread].procfd, own[i].file, &a, &e);
+                if (r < 0 && e.sys != ENOENT && e.sys != -ENOENT) {
+                        if (err)
+                                *err = e;
+                        return r;
+                }
+                int q = ns_ino(t->procfd, own[i].as, &b, err);
+                if (q < 0)
+                        return q;
+                if (r < 0 || a != b)
+                        return refuse_own(t, thread, own[i].file, err);
+        }
+        return 0;
+}
+
 int dump_walk_ns(struct dump *d, struct err *err)
 {
         _cleanup_close_ int self = path_open(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY, 0, err);
 
         if (self < 0)
                 return self;
+        for (size_t i = 0; i < d->n_task; i++)
+                for (size_t k = 0; k < d->task[i].n_thread; k++) {
+                        int r = check_own(&d->task[i], k, err);
+                        if (r < 0)
+                                return r;
+                }
         for (size_t i = 0; i < d->n_task; i++)
                 for (unsigned t = 0; t < NS_N; t++) {
                         uint64_t ino = 0;
