@@ -45,9 +45,13 @@ static int failed(struct err *err, int sysno, const char *what)
 
 static int take_ids(struct err *err)
 {
+        int r = confine_keyring(err);
+
+        if (r < 0)
+                return r;
         if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
                 return failed(err, errno, "cannot become the container's root");
-        int r = sys_unshare(CLONE_NEWCGROUP); /* now that we are in the payload: it is the root that is seen */
+        r = sys_unshare(CLONE_NEWCGROUP); /* now that we are in the payload: it is the root that is seen */
         return r < 0 ? failed(err, r, "cannot make a cgroup namespace") : mount_propagation("/", MS_PRIVATE, true, err);
 }
 

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -150,6 +151,14 @@ int confine_filter(struct filter *ret, struct err *err)
                 r = export(ctx, ret, err);
         seccomp_release(ctx);
         return r;
+}
+
+/* ENOSYS: a kernel without keys. EPERM: a filter around the engine forbids keyctl, and so to all that it starts. */
+int confine_keyring(struct err *err)
+{
+        if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) < 0 && errno != ENOSYS && errno != EPERM)
+                return err_sys(err, EX_FAIL, errno, "cannot make a session keyring for the container", "%s", "");
+        return 0;
 }
 
 int filter_put(int dirfd, const char *name, const struct filter *f, struct err *err)

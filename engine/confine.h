@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a container's processes may do: the bounding set and the outer seccomp filter. */
+/* What a container's processes may do: the bounding set, the outer seccomp filter, whose keys they reach. */
 #pragma once
 
 #include <linux/filter.h>
@@ -9,6 +9,10 @@
 
 /* The capability bounding set of every container. */
 uint64_t confine_caps(void);
+
+/* A new, empty session keyring for the calling thread, so that nothing inside reaches the keys of whoever typed the command. To be
+ * called before the ids change: it counts against the quota of the node's root. */
+int confine_keyring(struct err *err);
 
 struct filter { struct sock_filter *insns; size_t n; };
 /* The outer filter; the same bytes for the same libseccomp. Free with free(ret->insns). EX_KERNEL. */

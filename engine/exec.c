@@ -107,6 +107,9 @@ static int join(const struct job *j, struct err *err)
         int r = sys_setns(j->init, JOIN_FLAGS);
         if (r < 0)
                 return err_sys(err, EX_FAIL, r, "cannot enter the container", "%s", j->ct->name);
+        r = confine_keyring(err);
+        if (r < 0)
+                return r;
         if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
                 return err_sys(err, EX_FAIL, errno, "cannot become the container's root", "%s", j->ct->name);
         if (chdir("/") < 0)
