@@ -461,26 +461,54 @@ int session_go(const struct subject *s, struct err *err)
 
 /* ---- the end ---- */
 
-/* Children that a wave had cloned and not yet told us of when it failed: they are traced from their birth, so they are
- * ours to reap, and init waits for them. */
+/* Threads of a task but the leader, known to us or not: true while there are some. */
+static bool reap_threads(const struct restore_task *t)
+{
+        _cleanup_free_ unsigned *tid = NULL;
+        size_t n = 0;
+        bool some = false;
+
+        if (t->procfd < 0 || proc_numbers(t->procfd, "task", &tid, &n, NULL) < 0)
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if ((pid_t)tid[i] != t->pid) {
+                        some = true;
+                        (void)waitpid((pid_t)tid[i], NULL, __WALL | WNOHANG);
+                }
+        return some;
+}
+
+static bool reap_children(int proc, pid_t init)
+{
+        _cleanup_free_ char *text = NULL;
+        char name[64];
+        size_t n = 0;
+        unsigned pid = 0; /* of our pid namespace */
+
+        snprintf(name, sizeof(name), "task/%d/children", (int)init);
+        if (proc_read(proc, name, &text, &n, NULL) < 0 || n == 0)
+                return false;
+        for (const char *p = text; sscanf(p, "%u", &pid) == 1; p += strcspn(p, " "), p += strspn(p, " "))
+                (void)waitpid((pid_t)pid, NULL, __WALL | WNOHANG);
+        return true;
+}
+
+/* Children and threads that a wave had cloned and not yet told us of when it failed: they are traced from their birth, so
+ * they are ours to reap, and init waits for them. */
 static void reap_strays(struct restore *rs)
 {
         const struct timespec tick = { .tv_nsec = 2000000 };
-        char name[64];
         pid_t init = 0;
 
         if (pidfd_pid(rs->s.init_pidfd, &init, NULL) < 0)
                 return;
         _cleanup_close_ int proc = proc_open(init, NULL);
-        snprintf(name, sizeof(name), "task/%d/children", (int)init);
         for (unsigned i = 0; proc >= 0 && i < 500 && pidfd_alive(rs->s.init_pidfd) == 1; i++) {
-                _cleanup_free_ char *text = NULL;
-                size_t n = 0;
-                unsigned pid = 0; /* of our pid namespace */
-                if (proc_read(proc, name, &text, &n, NULL) < 0 || n == 0)
+                bool some = reap_children(proc, init);
+                for (size_t k = 0; k < rs->n_task; k++)
+                        some |= reap_threads(&rs->task[k]);
+                if (!some)
                         return;
-                for (const char *p = text; sscanf(p, "%u", &pid) == 1; p += strcspn(p, " "), p += strspn(p, " "))
-                        (void)waitpid((pid_t)pid, NULL, __WALL | WNOHANG);
                 nanosleep(&tick, NULL);
         }
 }
