@@ -159,10 +159,12 @@ int worker_run(struct ct *ct, int (*run)(struct worker *w, struct ct *ct, void *
         _cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         int r = run_watched(ct, &p, signals, &before, run, ctx, err);
         close_pipes(&p);
-        /* What came is consumed: it has been answered. */
+        /* What came is consumed: it has been answered. After a success they stay blocked: what is done is reported, and not
+         * hidden behind a signal that came too late. */
         struct signalfd_siginfo si;
         while (signals >= 0 && read(signals, &si, sizeof(si)) > 0)
                 ;
-        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+        if (r < 0)
+                (void)sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
 }

@@ -17,6 +17,8 @@
 #include "migrate/wire.pb-c.h"
 #include "proto/record.h"
 
+#define REASON_FRAMES 64   /* read to find out why a connection was closed */
+
 static const struct record_type table[] = {
         {MSG_HELLO, "WireHello", &gantry__wire_hello__descriptor},
         {MSG_ERROR, "WireError", &gantry__wire_error__descriptor},
@@ -190,6 +192,24 @@ int msg_recv(struct wire *w, struct wire_msg *ret_frame, ProtobufCMessage **ret_
         }
         *ret_m = m;
         return 0;
+}
+
+int msg_reason(struct wire *w, int r, struct err *err)
+{
+        struct err e = {0};
+        int q = r == -EX_CONNECT ? 0 : r;
+
+        for (unsigned i = 0; q == 0 && i < REASON_FRAMES; i++) {
+                struct wire_msg frame;
+                ProtobufCMessage *m = NULL;
+                q = msg_recv(w, &frame, &m, &e);
+                msg_free(m);
+        }
+        if (r != -EX_CONNECT || q == 0 || e.code == EX_CONNECT || e.code == EX_TIMEOUT)
+                return r;
+        if (err)
+                *err = e;
+        return q;
 }
 
 int msg_expect(struct wire *w, enum msg_type type, ProtobufCMessage **ret, struct err *err)

@@ -45,6 +45,9 @@ int msg_local_error(const struct err *e, uint32_t seq, uint8_t **ret, size_t *re
 
 /* The next frame, whatever it is. A WireError becomes *err and its code is returned. *ret_m is NULL for bulk. */
 int msg_recv(struct wire *w, struct wire_msg *ret_frame, ProtobufCMessage **ret_m, struct err *err);
+/* After a call on this wire failed with r: a send that met a closed connection gives its place to the error that the other
+ * side has sent before, if there is one. */
+int msg_reason(struct wire *w, int r, struct err *err);
 /* The next message must be of this type; caller frees with msg_free. */
 int msg_expect(struct wire *w, enum msg_type type, ProtobufCMessage **ret, struct err *err);
 int msg_expect_ok(struct wire *w, enum msg_type step, struct err *err);

@@ -56,7 +56,7 @@ struct lane {
         struct wire_parser parser;
         const uint8_t *at;               /* rest of the frame that is leaving */
         size_t left;
-        bool trusted, ended;             /* ended: `from` has hung up */
+        bool trusted, ended, broken;     /* ended: `from` has hung up; broken: `to` has */
         uint64_t heard_ns, sent_ns;
 };
 
@@ -102,6 +102,11 @@ static int lane_write(struct lane *l, struct err *err)
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
+        /* Who hangs up has often said why before: what still comes the other way is worth more than what cannot leave. */
+        if (n < 0 && errno == EPIPE) {
+                l->broken = true;
+                n = (ssize_t)l->left;
+        }
         if (n < 0)
                 return err_sys(err, EX_CONNECT, errno, "the connection to the other node is lost", "%s", "");
         l->at += n;
@@ -186,6 +191,8 @@ int relay_run(const struct relay *relay, struct err *err)
         /* The stream's end is handed on by closing; our process' end lets what it sent leave first. */
         while (r == 0 && !(net.ended && !net.left) && !(loc.ended && !loc.left))
                 r = turn(&net, &loc, &beat, err);
+        if (r == 0 && loc.broken)
+                r = err_sys(err, EX_CONNECT, EPIPE, "the connection to the other node is lost", "%s", "");
         if (r < 0)
                 tell(&net, err);
         wire_parser_done(&net.parser);

@@ -330,6 +330,8 @@ static int run_steps(struct source *s, struct err *err)
                         r = err_set(err, EX_INTERRUPTED, "the migration was interrupted", "by a signal", "%s", s->rep->name);
         }
         timers_stop(&s->timers);
+        if (r < 0 && s->connected && s->ssh.wire.ops && s->state < SOURCE_OFFERED)
+                r = msg_reason(&s->ssh.wire, r, err);
         return r < 0 ? undo(s, r, err) : 0;
 }
 

@@ -34,7 +34,7 @@ refused option-for-a-host 2 'host' web1 -- -oProxyCommand=true
 
 refused time-limit 17 'time limit' web1 host2 --timeout 1
 # A signal in the middle of the copy: it is undone in order.
-WITH='timeout --preserve-status --signal=INT 1.5' refused interrupted 20 'by a signal' web1 host2
+WITH="bash $(dirname "$(readlink -f "$0")")/interrupt-at.bash disk" refused interrupted 20 'by a signal' web1 host2
 
 n1 cp /root/.ssh/known_hosts /root/.ssh/known_hosts.good
 n1 sh -c "awk '{ print \$1 }' /root/.ssh/known_hosts.good | sed 's|\$| $(n1 cut -d' ' -f1,2 /root/.ssh/id_ed25519.pub)|' >/root/.ssh/known_hosts"
