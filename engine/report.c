@@ -32,9 +32,9 @@ static void list_ips(const struct ip_prefix *at, size_t n, char *ret, size_t siz
 static void read_disk(struct ct *ct, struct ct_report *r)
 {
         _cleanup_close_ int fd = path_open(ct->dir, ct->conf.image, O_RDONLY, 0, NULL);
-        struct image_info info;
+        struct disk_info info;
 
-        if (fd < 0 || image_info(fd, &info, NULL) < 0)
+        if (fd < 0 || disk_info(fd, &info, NULL) < 0)
                 return;
         r->disk_size = info.size;
         r->disk_allocated = info.allocated;

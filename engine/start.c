@@ -160,13 +160,13 @@ int ct_wait_detached(struct ct *ct, struct err *err)
 {
         uint64_t until = now_ns() + (uint64_t)DETACH_MS * 1000000;
         struct timespec nap = {.tv_nsec = 5000000};
-        struct image_info info;
+        struct disk_info info;
         _cleanup_close_ int fd = path_open(ct->dir, ct->conf.image, O_RDONLY, 0, err);
 
         if (fd < 0)
                 return fd;
         for (;;) {
-                int r = image_info(fd, &info, err);
+                int r = disk_info(fd, &info, err);
                 if (r < 0 || !info.attached)
                         return r;
                 if (now_ns() > until) {

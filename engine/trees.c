@@ -48,12 +48,12 @@ int tree_root(struct ct *ct, int *ret, struct err *err)
 {
         struct image_attach_options o = {.minor = -1};
         _cleanup_close_ int loop = -1;
-        struct image_info info;
+        struct disk_info info;
 
         _cleanup_close_ int fd = path_open(ct->dir, ct->conf.image, O_RDWR, 0, err);
         if (fd < 0)
                 return err_wrap(err, "cannot open the image", "%s", ct->name);
-        int r = image_info(fd, &info, err);
+        int r = disk_info(fd, &info, err);
         if (r == 0) {
                 o.block_size = info.block_size < 4096 ? 512 : 0;
                 r = image_attach(fd, &o, &loop, err);

@@ -31,7 +31,7 @@
 int source_disk_open(struct source *s, struct err *err)
 {
         const char *image = ct_config(s->ct)->image;
-        struct image_info info;
+        struct disk_info info;
 
         s->imagefd = path_open(ct_dirfd(s->ct), image, O_RDONLY | O_DIRECT, 0, NULL);
         if (s->imagefd < 0)                      /* tmpfs and others know no O_DIRECT */
@@ -41,7 +41,7 @@ int source_disk_open(struct source *s, struct err *err)
         _cleanup_close_ int plain = path_open(ct_dirfd(s->ct), image, O_RDONLY, 0, err);
         if (plain < 0)
                 return plain;
-        int r = image_info(plain, &info, err);
+        int r = disk_info(plain, &info, err);
         if (r < 0)
                 return r;
         s->image_size = info.size;

@@ -75,9 +75,9 @@ int image_mount(int loopfd, bool read_only, const struct idmap *ids, int *ret_mo
         return 0;
 }
 
-int image_info(int imagefd, struct image_info *ret, struct err *err)
+int disk_info(int imagefd, struct disk_info *ret, struct err *err)
 {
-        struct image_info i = {};
+        struct disk_info i = {};
         struct ext4_super s = {};
         struct stat st;
 

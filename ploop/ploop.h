@@ -24,7 +24,7 @@ int image_attach(int imagefd, const struct image_attach_options *o, int *ret_loo
  * Needs an own mount namespace (mount_own_namespace) only for nothing: fsopen is used. */
 int image_mount(int loopfd, bool read_only, const struct idmap *ids, int *ret_mount, struct err *err);
 
-struct image_info {
+struct disk_info {
         uint64_t size, allocated, fs_size, fs_free, inodes, inodes_free;
         uint32_t block_size;
         unsigned char uuid[16];
@@ -33,7 +33,7 @@ struct image_info {
         char device[32];            /* "/dev/loop3" when attached */
 };
 /* Reads the superblock itself (checksummed, strict): no mount. EX_DISK when it is no ext4. */
-int image_info(int imagefd, struct image_info *ret, struct err *err);
+int disk_info(int imagefd, struct disk_info *ret, struct err *err);
 /* FIFREEZE / FITHAW on any descriptor of the mounted file system; thaw of a thawed one is fine. */
 int image_freeze(int fsfd, struct err *err);
 int image_thaw(int fsfd, struct err *err);

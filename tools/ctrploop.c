@@ -60,7 +60,7 @@ static int run_create(const struct options *o, char *const operand[], struct err
         return image_create(AT_FDCWD, operand[0], &io, err);
 }
 
-static void print_json(const char *path, const struct image_info *i)
+static void print_json(const char *path, const struct disk_info *i)
 {
         _cleanup_strbuf_ struct strbuf b = {};
 
@@ -84,7 +84,7 @@ static void print_json(const char *path, const struct image_info *i)
                 printf("%s}\n", text);
 }
 
-static void print_text(const char *path, const struct image_info *i)
+static void print_text(const char *path, const struct disk_info *i)
 {
         const double mib = 1048576.0;
 
@@ -104,7 +104,7 @@ static void print_text(const char *path, const struct image_info *i)
 
 static int run_info(const struct options *o, char *const operand[], struct err *err)
 {
-        struct image_info i;
+        struct disk_info i;
         _cleanup_close_ int fd = path_open(AT_FDCWD, operand[0], O_RDONLY | O_NONBLOCK, 0, err);
 
         if (fd < 0) {
@@ -112,7 +112,7 @@ static int run_info(const struct options *o, char *const operand[], struct err *
                         err->code = EX_UNKNOWN;
                 return -err->code;
         }
-        if (image_info(fd, &i, err) < 0)
+        if (disk_info(fd, &i, err) < 0)
                 return err_wrap(err, "cannot show the image", "%s", operand[0]);
         if (o->json)
                 print_json(operand[0], &i);
@@ -125,7 +125,7 @@ static int run_mount(const struct options *o, char *const operand[], struct err 
 {
         struct image_attach_options ao = {.read_only = o->read_only, .minor = -1};
         _cleanup_close_ int loop = -1, mount = -1;
-        struct image_info i;
+        struct disk_info i;
         struct stat st;
 
         if (stat(operand[1], &st) < 0 || !S_ISDIR(st.st_mode))
@@ -136,7 +136,7 @@ static int run_mount(const struct options *o, char *const operand[], struct err 
                         err->code = EX_UNKNOWN;
                 return -err->code;
         }
-        int r = image_info(fd, &i, err);
+        int r = disk_info(fd, &i, err);
         if (r == 0) {
                 ao.block_size = i.block_size < 4096 ? 512 : 0;
                 r = image_attach(fd, &ao, &loop, err);

@@ -202,7 +202,7 @@ static int run(struct copy *c, uint64_t rounds, struct err *err)
 
 static int open_all(struct copy *c, char **argv, struct err *err)
 {
-        struct image_info info;
+        struct disk_info info;
 
         c->fs = path_open(AT_FDCWD, argv[1], O_RDONLY | O_DIRECTORY, 0, err);
         c->image = c->fs < 0 ? -1 : path_open(AT_FDCWD, argv[2], O_RDONLY, 0, err);
@@ -210,7 +210,7 @@ static int open_all(struct copy *c, char **argv, struct err *err)
         c->cgroup = c->to < 0 ? -1 : path_open(AT_FDCWD, argv[6], O_RDONLY | O_DIRECTORY, 0, err);
         if (c->cgroup < 0)
                 return -EX_FAIL;
-        int r = image_info(c->image, &info, err);
+        int r = disk_info(c->image, &info, err);
         if (r < 0)
                 return r;
         if (!info.attached)

@@ -65,14 +65,14 @@ static int sequence(int dir, struct err *err)
         struct image_attach_options o = {.minor = -1};
         static const struct idmap ids = {.base = 100000, .count = 65536};
         _cleanup_close_ int loop = -1, mount = -1;
-        struct image_info info;
+        struct disk_info info;
         _cleanup_close_ int fd = path_open(dir, "fault.img", O_RDWR, 0, err);
 
         if (fd < 0)
                 return fd;
         int r = image_attach(fd, &o, &loop, err);
         if (r == 0)
-                r = image_info(fd, &info, err);
+                r = disk_info(fd, &info, err);
         if (r == 0)
                 r = image_mount(loop, false, &ids, &mount, err);
         if (r == 0)
@@ -84,11 +84,11 @@ static int sequence(int dir, struct err *err)
 static bool is_attached(int dir)
 {
         const struct timespec pause = {.tv_nsec = 10000000};
-        struct image_info info = {};
+        struct disk_info info = {};
         _cleanup_close_ int fd = path_open(dir, "fault.img", O_RDONLY, 0, NULL);
 
         for (int i = 0; i < 200; i++) {
-                if (image_info(fd, &info, NULL) == 0 && !info.attached)
+                if (disk_info(fd, &info, NULL) == 0 && !info.attached)
                         return false;
                 nanosleep(&pause, NULL);
         }

@@ -34,14 +34,14 @@ Test(ploop_create, options_arrive)
 {
         struct image_options o = {.size = UINT64_C(256) << 20, .label = "sixteen-bytes-is", .uuid = {0xab, 1, [15] = 9}};
         struct place p = start();
-        struct image_info i = {};
+        struct disk_info i = {};
         struct err err = {};
         struct stat st;
 
         cr_assert_eq(image_create(p.dir, "root.img", &o, &err), 0, "%s: %s", err.what, err.why);
         cr_assert_not(path_exists(p.dir, "root.img.tmp"));
         int fd = path_open(p.dir, "root.img", O_RDONLY, 0, NULL);
-        cr_assert_eq(image_info(fd, &i, &err), 0, "%s", err.why);
+        cr_assert_eq(disk_info(fd, &i, &err), 0, "%s", err.why);
         cr_assert_eq(fstat(fd, &st), 0);
         fd_close(fd);
         cr_assert_eq(st.st_mode & 0777, 0600);
@@ -61,13 +61,13 @@ Test(ploop_create, two_images_differ_in_their_uuid)
 {
         struct image_options o = {.size = UINT64_C(64) << 20};
         struct place p = start();
-        struct image_info a = {}, b = {};
+        struct disk_info a = {}, b = {};
 
         cr_assert_eq(image_create(p.dir, "a", &o, NULL), 0);
         cr_assert_eq(image_create(p.dir, "b", &o, NULL), 0);
         int fa = path_open(p.dir, "a", O_RDONLY, 0, NULL), fb = path_open(p.dir, "b", O_RDONLY, 0, NULL);
-        cr_assert_eq(image_info(fa, &a, NULL), 0);
-        cr_assert_eq(image_info(fb, &b, NULL), 0);
+        cr_assert_eq(disk_info(fa, &a, NULL), 0);
+        cr_assert_eq(disk_info(fb, &b, NULL), 0);
         fd_close(fa);
         fd_close(fb);
         cr_assert(memcmp(a.uuid, b.uuid, 16) != 0);

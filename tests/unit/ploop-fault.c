@@ -28,7 +28,7 @@ static int sequence(int dir, bool *made)
         struct image_options o = {.size = UINT64_C(16) << 20};
         struct block_hashes *h = NULL;
         _cleanup_free_ struct range *at = NULL;
-        struct image_info info;
+        struct disk_info info;
         struct err err = {};
         size_t n = 0;
         int r = image_create(dir, "a", &o, &err);
@@ -36,7 +36,7 @@ static int sequence(int dir, bool *made)
         *made = r == 0;
         if (r == 0) {
                 _cleanup_close_ int fd = path_open(dir, "a", O_RDONLY, 0, &err);
-                r = fd < 0 ? fd : image_info(fd, &info, &err);
+                r = fd < 0 ? fd : disk_info(fd, &info, &err);
                 if (r == 0)
                         r = hashes_take(fd, &h, &at, &n, &err);
         }
