@@ -3,8 +3,8 @@
  * Signal dispositions: handler, flags, restorer and mask of 62 signals, asked and set by tape through the kernel's own
  * structure (the C library hides the restorer).
  *
- * Only those that differ from the default are recorded, but all are set: a stub may have inherited ignored ones. A
- * SIGTRAP that is ignored cannot be asked for (the tape's own trap resets it): task-thread refuses it.
+ * Only those that differ from the default are recorded, but all are set: a stub may have inherited ignored ones. An
+ * ignored SIGTRAP is reset by the trap that ends a tape, and put back by the executor, which also answers for it.
  */
 #include <signal.h>
 #include <stdlib.h>

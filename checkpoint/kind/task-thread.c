@@ -5,8 +5,7 @@
  *
  * All of it is asked by a tape in the thread and set by one in PH_CONFINE, but the parent-death signal: a change of the
  * effective user clears it, so it comes in PH_PARK, after task-cred. SS_ONSTACK is not state: it follows from the stack
- * pointer. The name is read from comm, because stat and status escape it. A thread that ignores SIGTRAP is refused: the
- * agent ends its tape with a trap, and the kernel resets an ignored SIGTRAP (observed), so that it cannot be told.
+ * pointer. The name is read from comm, because stat and status escape it.
  */
 #include <asm/prctl.h>
 #include <errno.h>
@@ -18,7 +17,6 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
-#include "base/parse.h"
 #include "base/str.h"
 #include "checkpoint/kind/field.h"
 #include "checkpoint/kind/kinds.h"
@@ -42,12 +40,8 @@ enum { ASK_TID, ASK_ROBUST, ASK_STACK, ASK_DEATH, ASK_PERSONALITY, ASK_TSC, ASK_
 
 static int refuse(const struct facts *f, struct err *err)
 {
-        const char *ignored = proc_kv_get(f->task.status, f->task.n_status, "SigIgn");
         const char *shadow = proc_kv_get(f->task.status, f->task.n_status, "x86_Thread_features");
-        uint64_t mask = 0;
 
-        if (ignored && scan_hex64(&ignored, &mask) && (mask & UINT64_C(1) << (SIGTRAP - 1)))
-                return kind_refuse(&kind_task_thread, f, err, "an ignored SIGTRAP", "Let it leave SIGTRAP alone");
         if (shadow && shadow[0])
                 return kind_refuse(&kind_task_thread, f, err, "a shadow stack", "Start it without glibc.cpu.x86_shstk");
         return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Signal dispositions: handlers with their flags and masks, ignored ones, defaults; and a handler that runs. */
+/* Signal dispositions: handlers with their flags and masks, ignored ones (SIGTRAP too), defaults; and a handler that runs. */
 #include <signal.h>
 
 #include "tests/victim/victim.h"
@@ -34,7 +34,7 @@ int main(int argc, char **argv)
         victim_begin(&v, argc, argv);
         for (int s = 1; s < 65; s++) {
                 struct sigaction a = {0};
-                if (s == SIGKILL || s == SIGSTOP || s == SIGTRAP || (s >= 32 && s <= 33))
+                if (s == SIGKILL || s == SIGSTOP || (s >= 32 && s <= 33))
                         continue;
                 sigemptyset(&a.sa_mask);
                 if (s % 4 == 1) {
@@ -48,6 +48,10 @@ int main(int argc, char **argv)
                         a.sa_flags = SA_NOCLDSTOP;
                         sigfillset(&a.sa_mask);
                 }
+                if (s == SIGTRAP) {   /* an engine that lets tapes end by a trap must not lose it */
+                        a = (struct sigaction){.sa_handler = SIG_IGN, .sa_flags = SA_RESTART};
+                        sigaddset(&a.sa_mask, SIGUSR2);
+                }
                 VICTIM_MUST(sigaction(s, &a, NULL) == 0);
                 VICTIM_MUST(sigaction(s, NULL, &set[s]) == 0);
         }
@@ -56,7 +60,7 @@ int main(int argc, char **argv)
 
         for (int s = 1; s < 65; s++) {
                 struct sigaction now;
-                if (s == SIGKILL || s == SIGSTOP || s == SIGTRAP || (s >= 32 && s <= 33))
+                if (s == SIGKILL || s == SIGSTOP || (s >= 32 && s <= 33))
                         continue;
                 VICTIM_CHECK(&v, sigaction(s, NULL, &now) == 0 && same(&now, &set[s]), "signal %d has another disposition", s);
         }
