@@ -119,6 +119,18 @@ int err_wrap(struct err *e, const char *what, const char *on_fmt, ...)
         return -e->code;
 }
 
+int err_result(const struct err *e)
+{
+        return e ? -e->code : -EX_FAIL;
+}
+
+int err_take(struct err *e, const struct err *from)
+{
+        if (e)
+                *e = *from;
+        return -from->code;
+}
+
 char *err_format(const struct err *e, char *ret, unsigned long size)
 {
         snprintf(ret, size, "%s%s%s: %s%s%s", e->what, e->on[0] ? ": " : "", e->on, e->why,

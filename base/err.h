@@ -42,6 +42,12 @@ int err_wrap(struct err *e, const char *what, const char *on_fmt, ...) PRINTF(3,
 /* "what: on: why. remedy" on one line, NUL-terminated; returns ret. */
 char *err_format(const struct err *e, char *ret, unsigned long size);
 
+/* -e->code (-EX_FAIL for NULL): for a function that has to end with what one which returned something else has set. */
+int err_result(const struct err *e);
+
+/* Takes over what another error says, as it is. Returns -from->code. */
+int err_take(struct err *e, const struct err *from);
+
 static inline bool err_is_set(const struct err *e)
 {
         return e && e->code;

@@ -59,11 +59,7 @@ static int dump_subject(const struct subject *s, const char *dir, bool leave_run
         if (r == 0 && !leave_running)
                 return session_kill(s, d, err);
         int q = session_resume(d, &later);
-        if (r == 0 && q < 0) {
-                *err = later;
-                r = q;
-        }
-        return r;
+        return r == 0 && q < 0 ? err_take(err, &later) : r;
 }
 
 /* The journal says durably that somebody freezes, before anything is frozen: if even the guard of the dump is killed, the
@@ -137,7 +133,7 @@ static int cgroup_of(struct node *n, int procfd, pid_t pid, struct err *err)
         struct cgroups *c = r < 0 ? NULL : node_cgroups(n, err);
 
         if (!c)
-                return -err->code;
+                return err_result(err);
         char *p = str_starts(text, "0::/") ? text : strstr(text, "\n0::/");
         if (p) {
                 p = strchr(p, '/') + 1;

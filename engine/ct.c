@@ -65,14 +65,14 @@ static int open_dirs(struct ct *ct, struct err *err)
         char dir[CT_NAME_MAX + sizeof(INCOMING)];
 
         ct_dirname(ct->name, ct->incoming, dir);
-        ct->dir = path_open(ct->node->cts, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, err);
-        if (ct->dir < 0) {
-                if (err->sys == ENOENT) {
-                        err_set(err, EX_UNKNOWN, "no such container", "this node has none of that name", "%s", ct->name);
-                        err_remedy(err, "see ctrctl list");
-                }
-                return -err->code;
+        struct err e = {};
+        ct->dir = path_open(ct->node->cts, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &e);
+        if (ct->dir < 0 && e.sys == ENOENT) {
+                err_set(&e, EX_UNKNOWN, "no such container", "this node has none of that name", "%s", ct->name);
+                err_remedy(&e, "see ctrctl list");
         }
+        if (ct->dir < 0)
+                return err_take(err, &e);
         int r = path_mkdir_p(ct->node->run, ct->name, 0755, err);
         if (r == 0)
                 r = ct->run = path_open(ct->node->run, ct->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, err);

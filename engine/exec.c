@@ -206,10 +206,8 @@ static int hear(int sock, bool tty, int *ret_master, struct err *err)
                         if (n == 1)
                                 fd_close(fd);
                         if (s.err.code)
-                                *err = s.err;
-                        else
-                                err_set(err, EX_FAIL, "cannot run the program in the container", "its process answers nonsense", "%s", "");
-                        return -err->code;
+                                return err_take(err, &s.err);
+                        return err_set(err, EX_FAIL, "cannot run the program in the container", "its process answers nonsense", "%s", "");
                 }
                 *ret_master = fd;
         }
@@ -269,7 +267,7 @@ static int open_job(struct ct *ct, struct job *j, struct err *err)
                 return j->init;
         struct cgroups *c = node_cgroups(ct->node, err);
         if (!c)
-                return -err->code;
+                return err_result(err);
         snprintf(path, sizeof(path), "%s/" V2_LEAF, ct->cgroup);
         j->cgroup = cgroup_open_v2(c, path, err);
         return j->cgroup < 0 ? j->cgroup : filter_get(ct->run, "seccomp", &j->filter, err);
@@ -300,10 +298,8 @@ static int run_job(struct job *j, int *ret_status, struct err *err)
         if (r == 1)
                 return err_set(err, EX_FAIL, "cannot run the program in the container", "the process beside it was killed", "%s",
                                j->ct->name);
-        if (r == 0 && res.err.code) {
-                *err = res.err;
-                return -err->code;
-        }
+        if (r == 0 && res.err.code)
+                return err_take(err, &res.err);
         if (r == 0)
                 *ret_status = res.status;
         return r;

@@ -60,10 +60,8 @@ static int hear(struct ground *g, int *ret_fd, struct err *err)
                 fd_close(fd);
                 return err_set(err, EX_FAIL, cannot, "its first process answers nonsense", "%s", g->ct->name);
         }
-        if (!a.ok) {
-                *err = a.err;
-                return -err->code;
-        }
+        if (!a.ok)
+                return err_take(err, &a.err);
         if (ret_fd)
                 *ret_fd = fd;
         else
@@ -105,7 +103,7 @@ static int open_payload(struct ct *ct, struct err *err)
         struct cgroups *c = node_cgroups(ct->node, err);
 
         if (!c)
-                return -err->code;
+                return err_result(err);
         snprintf(path, sizeof(path), "%s/" V2_LEAF, ct->cgroup);
         return cgroup_open_v2(c, path, err);
 }
@@ -115,7 +113,7 @@ static int make_cgroup(struct ct *ct, int *ret_payload, struct err *err)
         struct cgroups *c = node_cgroups(ct->node, err);
 
         if (!c)
-                return -err->code;
+                return err_result(err);
         int r = cgroup_create(c, ct->cgroup, err);
         if (r == 0)
                 r = cgroup_limits(c, ct->cgroup, &ct->conf.limits, err);

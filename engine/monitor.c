@@ -84,7 +84,7 @@ int monitor_exec(struct ct *ct, int pidfd, int console, int lock, struct err *er
         program(path);
         for (int i = 0; i < 3; i++) {
                 if (fds[i] >= 0 && fd_cloexec(fds[i], false, err) < 0)
-                        return -err->code;
+                        return err_result(err);
                 snprintf(args[i], sizeof(args[i]), "%d", fds[i]);
         }
         int r = standard_null(err);
@@ -231,7 +231,7 @@ int monitor_run(struct node *n, const char *name, const struct monitor_fds *fds,
                 return r < 0 ? r : 0; /* it is gone already */
         m.run = run;
         if (console >= 0 && fd_nonblock(console, true, err) < 0)
-                return -err->code;
+                return err_result(err);
         log_open(&m);
         wait_for_end(&m, pidfd, console);
         if (pidfd_wait(pidfd, 0, &status, NULL) != 0)

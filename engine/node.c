@@ -70,7 +70,7 @@ static int open_dir(const char *path, mode_t mode, struct err *err)
 
         if (r == 0)
                 r = path_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, err);
-        if (r < 0 && err->code == EX_PERM)
+        if (r == -EX_PERM)
                 err_remedy(err, "run this as root");
         return r;
 }

@@ -63,7 +63,8 @@ int ct_set(struct ct *ct, const char *key, const char *value, struct err *err)
                 return r;
         r = ct_config_set(ct->text, k.section, k.key, value && *value ? value : NULL, &text, err);
         if (r == -EX_CONFIG) {
-                err->code = EX_USAGE; /* the file was right until then: it is the new value */
+                if (err)
+                        err->code = EX_USAGE; /* the file was right until then: it is the new value */
                 r = -EX_USAGE;
         }
         if (r == 0)
@@ -78,5 +79,5 @@ int ct_set(struct ct *ct, const char *key, const char *value, struct err *err)
         if (!k.live)
                 return 1;
         struct cgroups *c = node_cgroups(ct->node, err);
-        return c ? cgroup_limits(c, ct->cgroup, &ct->conf.limits, err) : -err->code;
+        return c ? cgroup_limits(c, ct->cgroup, &ct->conf.limits, err) : err_result(err);
 }

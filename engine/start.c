@@ -138,7 +138,7 @@ static int payload(struct ct *ct, struct err *err)
 {
         struct cgroups *c = node_cgroups(ct->node, err);
 
-        return c ? cgroup_open_v2(c, ct->cgroup, err) : -err->code;
+        return c ? cgroup_open_v2(c, ct->cgroup, err) : err_result(err);
 }
 
 static int end_init(struct ct *ct, int pidfd, unsigned seconds, struct err *err)

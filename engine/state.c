@@ -244,7 +244,7 @@ static int run_state_of(struct ct *ct, enum ct_state *ret, struct err *err)
         }
         struct cgroups *c = node_cgroups(ct->node, err);
         if (!c)
-                return -err->code;
+                return err_result(err);
         snprintf(path, sizeof(path), "%s/" V2_LEAF, ct->cgroup);
         cg = cgroup_open_v2(c, path, NULL);
         if (cg >= 0)

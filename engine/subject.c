@@ -128,7 +128,7 @@ static int payload(struct ct *ct, struct err *err)
         struct cgroups *c = node_cgroups(ct->node, err);
 
         if (!c)
-                return -err->code;
+                return err_result(err);
         snprintf(path, sizeof(path), "%s/" V2_LEAF, ct->cgroup);
         return cgroup_open_v2(c, path, err);
 }

@@ -224,8 +224,6 @@ int tree_boot_id(struct ct *ct, int *ret, struct err *err)
         if (r < 0)
                 return r;
         if (r == 0 && len == sizeof(inner) && inner.code)
-                *err = inner;
-        else
-                err_set(err, EX_FAIL, "cannot make the boot id", "the helper process died", "%s", ct->name);
-        return -err->code;
+                return err_take(err, &inner);
+        return err_set(err, EX_FAIL, "cannot make the boot id", "the helper process died", "%s", ct->name);
 }

@@ -83,10 +83,8 @@ static int result(struct ct *ct, int fd, struct err *err)
                 return r;
         if (r == 0 && !told.code)
                 return 0;
-        if (r == 0) {
-                *err = told;
-                return -told.code;
-        }
+        if (r == 0)
+                return err_take(err, &told);
         /* Killed in its work: what it made goes now, while we have the lock. */
         (void)ct_tidy(ct, NULL);
         return err_set(err, EX_FAIL, "the worker process ended too early", "it was killed", "%s", ct->name);

@@ -83,7 +83,7 @@ static int worker(const struct log *log, int in, int out, struct err *err)
         hang_up(&w, relay);
         /* Claimed: whatever failed after it, the container is ours and wants its monitor. */
         if (ground && ground_monitor(ground, err) < 0)
-                r = -err->code;
+                r = err_result(err);
         ct_close(ct);
         node_free(node);
         return r;

@@ -180,6 +180,19 @@ def quiet(tree):
             yield f"{path}:{line_of(code, found.start())}: {found.group(1)} in a library"
 
 
+def null_err(tree):
+    """A caller may pass NULL for the error: whoever looks into it, or copies to it, has asked before (base/err.h helps)."""
+    used = re.compile(r"(?<![\w>.])err->|\*err = ")
+    asked = re.compile(r"if \(err\)|\berr &&|\berr \?|&& err\)|struct err \*err = ")
+    for path in tree.library_files():
+        if path.startswith("tools/") or path in ("base/err.c", "base/err.h"):
+            continue
+        lines = tree.code(path).splitlines()
+        for at, line in enumerate(lines):
+            if used.search(line) and not asked.search(" ".join(lines[max(0, at - 2):at + 1])):
+                yield f"{path}:{at + 1}: err may be NULL here"
+
+
 def spdx(tree):
     for path in tree.files:
         if NO_SPDX.search(path) or path == "LICENSES":
@@ -344,6 +357,6 @@ def paths(tree):
 
 RULES = {
     "floors": floors, "rings": rings, "variables": variables, "sizes": sizes, "ptrace": ptrace, "banned": banned,
-    "quiet": quiet, "spdx": spdx, "heads": heads, "kinds": kinds, "protos": protos, "verbs": verbs,
+    "quiet": quiet, "null-err": null_err, "spdx": spdx, "heads": heads, "kinds": kinds, "protos": protos, "verbs": verbs,
     "messages": messages, "exits": exits, "paths": paths,
 }

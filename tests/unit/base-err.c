@@ -25,6 +25,19 @@ Test(err, without_a_value)
         cr_assert_eq(err_set(NULL, EX_CONFIG, "a", "b", "%s", "c"), -EX_CONFIG);
         cr_assert_eq(err_sys(NULL, EX_FAIL, ENOSPC, "a", "%s", "c"), -EX_NOSPC);
         cr_assert_eq(err_wrap(NULL, "a", "%s", "c"), -EX_FAIL);
+        cr_assert_eq(err_result(NULL), -EX_FAIL);
+        cr_assert_eq(err_take(NULL, &(struct err){.code = EX_DISK}), -EX_DISK);
+}
+
+Test(err, taken_over_whole)
+{
+        struct err a = {}, b = {};
+
+        err_sys(&a, EX_DISK, ENOENT, "cannot open", "%s", "root.img");
+        err_remedy(&a, "make it");
+        cr_assert_eq(err_take(&b, &a), -EX_DISK);
+        cr_assert_eq(memcmp(&a, &b, sizeof(a)), 0);
+        cr_assert_eq(err_result(&b), -EX_DISK);
 }
 
 Test(err, system_calls_have_their_rows)

@@ -67,6 +67,22 @@ Test(state, only_the_same_process_counts)
         fixture_free(f);
 }
 
+/* Who only wants to know whether a container is there passes no error. */
+Test(state, no_error_wanted)
+{
+        struct fixture *f = fixture_new();
+        struct node n = {.lib = -1, .cts = f->ct.dir, .run = f->ct.run, .etc = -1};
+        struct ct *ct = NULL;
+        struct err e = {};
+
+        cr_assert_eq(ct_open_as(&n, "web2", false, CT_LOCK_NONE, &ct, NULL), -EX_UNKNOWN);
+        cr_assert_eq(ct_open_as(&n, "web2", false, CT_LOCK_NONE, &ct, &e), -EX_UNKNOWN);
+        cr_assert_eq(e.code, EX_UNKNOWN);
+        cr_assert_neq(e.remedy[0], '\0');
+        cr_assert_null(ct);
+        fixture_free(f);
+}
+
 Test(state, ended_process)
 {
         struct fixture *f = fixture_new();
