@@ -18,6 +18,7 @@ refused() {
         # shellcheck disable=SC2086
         text=$(n1 ${WITH:-} ctrmigrate "$@" 2>&1)
         rc=$?
+        [ -z "${BESIDE:-}" ] || wait "$BESIDE" # what ran beside it ends before anything is counted
         left=$(comm -13 <(echo "$before") <(census node2))
         if [ $rc != "$code" ]; then not_ok "$name" "exit code $rc, not $code: $(echo "$text" | tail -2 | paste -sd ' ')"
         elif [[ $text != *"$word"* ]]; then not_ok "$name" "it does not say '$word': $(echo "$text" | tail -2 | paste -sd ' ')"
@@ -72,14 +73,15 @@ refused disk-too-small 19 'disk space' web1 host2
 n2 umount /var/lib/gantry
 n2 sh -c 'mount -t tmpfs -o size=900m tmpfs /var/lib/gantry'
 before=$(census node2)
-# The check passes, then somebody else writes.
-n2 sh -c 'for i in $(seq 1000); do
-        [ -s /var/lib/gantry/ct/web1.incoming/root.img ] && { head -c 890M /dev/zero >/var/lib/gantry/other; break; }
-        sleep 0.02
+# The check passes, then somebody else writes: as soon as the copy lies there, at once, all that is left.
+n2 bash -c 'for i in {1..3000}; do
+        if [ -s /var/lib/gantry/ct/web1.incoming/root.img ]; then
+                left=$(df --output=avail -k /var/lib/gantry | tail -n 1)
+                fallocate -l $((left > 2048 ? left - 2048 : 4))K /var/lib/gantry/other && break
+        fi
+        sleep 0.005
 done' 2>/dev/null &
-filler=$!
-refused disk-fills-up 9 'No space left' web1 host2
-wait $filler
+BESIDE=$! refused disk-fills-up 9 'No space left' web1 host2
 n2 umount /var/lib/gantry
 expect client-undisturbed kill -0 "$DOWNLOADER"
 download_stop

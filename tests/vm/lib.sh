@@ -3,7 +3,7 @@
 # The VM lane: Debian's own kernel under qemu's software emulation (KVM is neither needed nor used), an initramfs made
 # from busybox and the programs under test with their libraries, one boot per test.
 #
-#       vm_kernel                       makes $VM_KERNEL and $VM_MODULES (kept in build-vm by version)
+#       vm_kernel                       makes $VM_KERNEL and $VM_MODULES (kept by version, for all checkouts of a machine)
 #       vm_tree DIR                     a root with busybox and /init in DIR
 #       vm_add DIR PROGRAM...           programs into /bin of it, with the libraries that they load
 #       vm_module DIR NAME...           modules, loaded by /init in this order
@@ -12,7 +12,7 @@
 # A guest's result is an odd status of qemu (isa-debug-exit); 0 and 124 mean that the machine broke down or hung: such a
 # boot is repeated once.
 
-VM_DIR=${VM_DIR:-$T_ROOT/build-vm}
+VM_DIR=${VM_DIR:-/var/cache/gantry-tests/vm}
 VM_TIMEOUT=${VM_TIMEOUT:-120}
 
 vm_fail() { echo "vm: $*" >&2; return 1; }
