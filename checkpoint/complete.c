@@ -10,7 +10,7 @@
  */
 #include "checkpoint/restore-int.h"
 
-static bool has_record(const struct restore *rs, uint16_t kind, uint64_t id)
+bool has_record(const struct restore *rs, uint16_t kind, uint64_t id)
 {
         size_t lo = 0, hi = rs->n_rec;
 
@@ -22,7 +22,9 @@ static bool has_record(const struct restore *rs, uint16_t kind, uint64_t id)
                 else
                         hi = mid;
         }
-        return lo < rs->n_rec && rs->rec[rs->by_id[lo]].id == id && rs->rec[rs->by_id[lo]].kind == kind;
+        if (lo == rs->n_rec || rs->rec[rs->by_id[lo]].id != id)
+                return false;
+        return !kind || rs->rec[rs->by_id[lo]].kind == kind;
 }
 
 static int need_record(const struct restore *rs, const struct kind *k, uint64_t id, const struct restore_task *t,

@@ -107,6 +107,16 @@ struct image_info image_get_info(const struct image *img)
         };
 }
 
+uint64_t image_resident(const struct image *img, bool (*of)(void *ctx, uint64_t mem), void *ctx)
+{
+        uint64_t pages = 0;
+
+        for (size_t i = 0; i < img->n_runs; i++)
+                if (img->runs[i].run.what != RUN_ZERO && of(ctx, img->runs[i].run.mem))
+                        pages += img->runs[i].run.pages;
+        return pages * PAGE_BYTES;
+}
+
 /* ---- a directory ---- */
 
 static int open_part(int dir, const char *part, uint64_t max, uint64_t *ret_size, struct err *err)

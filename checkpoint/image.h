@@ -77,6 +77,8 @@ int image_pages_new(struct image *img, void **ret, struct err *err);
 int image_page_read(struct image *img, uint64_t mem, uint64_t addr, uint32_t pages, void *buf, struct err *err);
 /* An object of `bytes` bytes: all its runs lie within them and what pads its last page is zero. */
 int image_tail_check(struct image *img, uint64_t mem, uint64_t bytes, struct err *err);
+/* Bytes that the runs of some objects take in memory: DATA, and what refers to other bytes and comes back as a copy. Zero pages take none. */
+uint64_t image_resident(const struct image *img, bool (*of)(void *ctx, uint64_t mem), void *ctx);
 /* Where PARENT runs are looked up; must outlive img. */
 void image_set_parent(struct image *img, struct image *parent);
 

@@ -86,6 +86,7 @@ int space_clear(struct restore *rs, struct err *err);
 int fill_pages(struct restore *rs, struct err *err);
 
 /* complete.c */
+bool has_record(const struct restore *rs, uint16_t kind, uint64_t id);        /* kind 0: any */
 int complete_check(const struct restore *rs, struct err *err);                /* after restore_read_tree() */
 
 /* mounts.c */

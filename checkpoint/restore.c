@@ -109,6 +109,24 @@ static int check_order(const struct restore *rs, struct err *err)
         return 0;
 }
 
+/* Memory has runs and no record of its id's kind but the address space's; all other runs are what a record could not hold, and
+ * counted by its kind. */
+static bool is_memory(void *ctx, uint64_t id)
+{
+        return !has_record(ctx, 0, id) || has_record(ctx, KIND_TASK_MM, id);
+}
+
+static int check_memory(struct restore *rs, struct err *err)
+{
+        uint64_t need = rs->need.bytes + image_resident(rs->img, is_memory, rs);
+
+        if (!rs->s.memory_limit || need <= rs->s.memory_limit)
+                return 0;
+        err_set(err, EX_NOSPC, "cannot restore the image", "its memory would not fit the container's limit", "%llu MiB of %llu MiB",
+                (unsigned long long)(need >> 20), (unsigned long long)(rs->s.memory_limit >> 20));
+        return err_remedy(err, "raise the container's memory and try again");
+}
+
 static int check_all(struct restore *rs, struct err *err)
 {
         int r = read_records(rs, err);
@@ -130,14 +148,10 @@ static int check_all(struct restore *rs, struct err *err)
                 r = complete_check(rs, err);
         if (r >= 0)
                 r = mounts_check(rs, err);
+        if (r >= 0)
+                r = check_memory(rs, err);
         if (r < 0)
                 return r;
-        if (rs->s.memory_limit && rs->need.bytes > rs->s.memory_limit) {
-                err_set(err, EX_NOSPC, "cannot restore the image", "its memory would not fit the container's limit",
-                        "%llu MiB of %llu MiB", (unsigned long long)(rs->need.bytes >> 20),
-                        (unsigned long long)(rs->s.memory_limit >> 20));
-                return err_remedy(err, "raise the container's memory and try again");
-        }
         rs->state = RESTORE_CHECKED;
         return 0;
 }

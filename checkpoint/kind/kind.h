@@ -114,7 +114,9 @@ struct obj {
         int procfd;                  /* /proc/PID/task/TID of the holder (or the object itself); borrowed */
 };
 
-struct need { uint64_t bytes, tasks, fds, features; };   /* what a restore will take; summed over all records */
+/* What a restore will take, summed over all records. bytes: of memory, but not what an address space or a shared memory object
+ * holds: the image knows that. */
+struct need { uint64_t bytes, tasks, fds, features; };
 enum pages_of { PAGES_NONE, PAGES_ANON /* private pages only */, PAGES_ALL, PAGES_SHM /* by object, once */ };
 
 struct kind {

@@ -96,6 +96,25 @@ test_image() {
         result image "$why"
 }
 
+# What would be killed for its memory is refused before anything is made, and comes back once there is room.
+test_limit() {
+        local why=""
+        why+=$(expect 0 -- "$CTL" start web1)
+        "$CTL" exec web1 -- sh -c 'exec >/dev/null 2>&1; (exec awk "BEGIN { s = \"x\"; while (length(s) < 10000000) s = s s; while (1) system(\"sleep 1\") }") & sleep 1'
+        wait_for 10 eval '[ "$("$CTL" info web1 --json | sed -n "s/.*\"memory\": *\([0-9]*\).*/\1/p" | head -n 1)" -gt 17000000 ]' ||
+                why+="its program takes no memory: $("$CTL" info web1 --json);"
+        why+=$(expect 0 -- "$CTL" checkpoint web1 "$DIR/large")
+        why+=$(expect 0 -- "$CTL" set web1 memory=16M)
+        why+=$(expect 9 "limit" "16 MiB" "raise" -- "$CTL" restore web1 "$DIR/large")
+        [ "$(state web1)" = stopped ] && clean web1 || why+="a refused restore leaves $(state web1), $(leftovers web1);"
+        why+=$(expect 0 -- "$CTL" set web1 memory=128M)
+        why+=$(expect 0 -- "$CTL" restore web1 "$DIR/large")
+        counting || why+="it stands still;"
+        why+=$(expect 0 -- "$CTL" stop web1)
+        rm -rf "$DIR/large"
+        result limit "$why"
+}
+
 # A killed checkpoint leaves the container running, at once or when the next command has looked. The one exception is the
 # window of docs/ARCHITECTURE.md: killed while a tape plays (30-60 us each), a task ends, and then so does the container,
 # cleanly; it must be the exception.
@@ -171,6 +190,7 @@ count_init
 test_leave_running
 test_restore
 test_image
+test_limit
 test_killed_checkpoint
 test_killed_restore
 test_refused
