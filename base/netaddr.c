@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rtnetlink: addresses, routes and neighbours through libnl-route (base/netlink.h).
+ * rtnetlink: addresses, and neighbours through libnl-route (base/netlink.h). Routes are netroute.c.
  *
- * IPv6 addresses are added with NODAD: duplicate detection would keep a moved address unusable for a second, and the
- * address is ours by ownership of the container. What a `struct nl_route` cannot hold (several next hops, a type of
- * service, metrics, next hop flags that were set by hand) is refused by name when routes are read, never dropped.
+ * IPv6 addresses are added without duplicate detection: it would keep a moved address unusable for a second, and the address is
+ * ours by ownership of the container. Addresses are read attribute by attribute: libnl-route passes over what it does
+ * not know. One that cannot be given again as it is (temporary, made from a secret, a duplicate) is refused by name.
+ *
+ * Kernel facts (6.18): an IPv4 address with another end shows that as IFA_ADDRESS and itself as IFA_LOCAL; IPv6 shows IFA_LOCAL only
+ * then. Which address is a secondary one follows from the order in which they are added. A change of the flags of
+ * an IPv6 address does not begin duplicate detection.
  */
 #include "base/netlink-impl.h"
 
@@ -16,29 +20,23 @@
 
 #include "base/str.h"
 
-DEFINE_CLEANUP(struct rtnl_addr *, rtnl_addr_put)
-DEFINE_CLEANUP(struct rtnl_route *, rtnl_route_put)
 DEFINE_CLEANUP(struct rtnl_neigh *, rtnl_neigh_put)
-#define _cleanup_rtaddr_ CLEANUP(rtnl_addr_putp)
-#define _cleanup_rtroute_ CLEANUP(rtnl_route_putp)
 #define _cleanup_rtneigh_ CLEANUP(rtnl_neigh_putp)
 
 /* What can be asked for; the rest of the flags is the kernel's report (permanent, tentative, dadfailed …). */
 #define ADDR_FLAGS (IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN)
-/* Next hop flags that the kernel reports by itself. */
-#define HOP_FLAGS_REPORTED (RTNH_F_DEAD | RTNH_F_LINKDOWN | RTNH_F_OFFLOAD | RTNH_F_TRAP | RTNH_F_UNRESOLVED)
 
 static size_t addr_len(int family)
 {
         return family == AF_INET6 ? 16 : 4;
 }
 
-static const char *ip_text(const struct ip_prefix *ip, char *ret, size_t size)
+const char *nl_ip_text(const struct ip_prefix *ip, char ret[NL_IP_TEXT])
 {
         _cleanup_nladdr_ struct libnl_addr *a = nl_addr_from(ip);
 
-        if (!a || !nl_addr2str(a, ret, size))
-                str_copy(ret, size, "?");
+        if (!a || !nl_addr2str(a, ret, NL_IP_TEXT))
+                str_copy(ret, NL_IP_TEXT, "?");
         return ret;
 }
 
@@ -75,34 +73,6 @@ static int no_memory(struct err *err, const char *what)
         return nl_failed(err, NLE_NOMEM, what, "");
 }
 
-int nl_addr_add(struct nl *n, const struct nl_addr *a, struct err *err)
-{
-        static const char what[] = "cannot add an address";
-        _cleanup_rtaddr_ struct rtnl_addr *x = rtnl_addr_alloc();
-        _cleanup_nladdr_ struct libnl_addr *local = nl_addr_from(&a->ip);
-        unsigned flags = a->flags & ADDR_FLAGS;
-        char on[INET6_ADDRSTRLEN + 8];
-
-        if (!x || !local)
-                return no_memory(err, what);
-        int index = nl_index(n, a->link, err);
-        if (index < 0)
-                return index;
-        if (a->ip.family == AF_INET6)
-                flags |= IFA_F_NODAD;
-        rtnl_addr_set_ifindex(x, index);
-        rtnl_addr_set_scope(x, a->scope);
-        rtnl_addr_set_flags(x, flags);
-        int r = rtnl_addr_set_local(x, local);
-        if (r == 0 && a->label[0])
-                r = rtnl_addr_set_label(x, a->label);
-        if (r == 0)
-                r = rtnl_addr_add(n->sock, x, 0);
-        if (r < 0 && r != -NLE_EXIST)
-                return nl_failed(err, r, what, ip_text(&a->ip, on, sizeof(on)));
-        return 0;
-}
-
 /* A list that grows by one element at a time. */
 struct list {
         void *v;
@@ -123,176 +93,240 @@ static int list_add(struct list *l, const void *x)
         return 0;
 }
 
+/* ---- reading addresses ---- */
+
+static bool get_ip(const struct nlattr *a, int family, struct ip_prefix *ret)
+{
+        *ret = (struct ip_prefix){.family = family, .bits = (unsigned)addr_len(family) * 8};
+        if ((size_t)nla_len(a) != addr_len(family))
+                return false;
+        memcpy(ret->addr, nla_data(a), addr_len(family));
+        return true;
+}
+
+/* `address` is IFA_ADDRESS, which is the other end where there is an IFA_LOCAL that differs. */
+struct parts { struct ip_prefix local, address; bool has_local, has_address, has_cache; struct ifa_cacheinfo cache; };
+
+static const char *get_attr(const struct nlattr *x, struct nl_addr *a, struct parts *p)
+{
+        bool good = true;
+
+        switch (nla_type(x)) {
+        case IFA_LOCAL:
+                good = p->has_local = get_ip(x, a->ip.family, &p->local);
+                break;
+        case IFA_ADDRESS:
+                good = p->has_address = get_ip(x, a->ip.family, &p->address);
+                break;
+        case IFA_BROADCAST:
+                good = a->has_broadcast = get_ip(x, a->ip.family, &a->broadcast);
+                break;
+        case IFA_LABEL:
+                good = nla_len(x) > 0 && memchr(nla_data(x), '\0', (size_t)nla_len(x)) && nla_len(x) <= (int)sizeof(a->label);
+                if (good)
+                        str_copy(a->label, sizeof(a->label), nla_data(x));
+                break;
+        case IFA_FLAGS:
+                good = nla_len(x) == 4;
+                a->flags = good ? nla_get_u32(x) : 0;
+                break;
+        case IFA_RT_PRIORITY:
+                good = nla_len(x) == 4;
+                a->metric = good ? nla_get_u32(x) : 0;
+                break;
+        case IFA_PROTO:
+                good = nla_len(x) >= 1;
+                a->protocol = good ? nla_get_u8(x) : 0;
+                break;
+        case IFA_CACHEINFO:
+                good = p->has_cache = nla_len(x) >= (int)sizeof(p->cache);
+                if (good)
+                        memcpy(&p->cache, nla_data(x), sizeof(p->cache));
+                break;
+        default:
+                return "it has an attribute that is not known here";
+        }
+        return good ? NULL : "an attribute of it has another form";
+}
+
+static const char *put_together(struct nl_addr *a, const struct parts *p, unsigned bits)
+{
+        if (!p->has_local && !p->has_address)
+                return "the kernel's answer has another form";
+        a->ip = p->has_local ? p->local : p->address;
+        a->ip.bits = bits;
+        if (p->has_local && p->has_address && memcmp(p->local.addr, p->address.addr, addr_len(a->ip.family)) != 0) {
+                a->has_peer = true;
+                a->peer = p->address;
+                a->peer.bits = bits;
+        }
+        a->valid = p->has_cache ? p->cache.ifa_valid : UINT32_MAX;
+        a->preferred = a->flags & IFA_F_DEPRECATED ? 0 : p->has_cache ? p->cache.ifa_prefered : UINT32_MAX;
+        a->lifetimes = a->valid != UINT32_MAX || a->preferred != UINT32_MAX;
+        if (a->ip.family == AF_INET6 && a->flags & IFA_F_TEMPORARY)
+                return "it is a temporary one (privacy extensions), which only the kernel makes";
+        if (a->flags & IFA_F_STABLE_PRIVACY)
+                return "it was made from a secret of the kernel's";
+        if (a->flags & IFA_F_DADFAILED)
+                return "somebody else has it: duplicate detection failed";
+        return NULL;
+}
+
+int nl_addr_read(const struct nlmsghdr *h, struct nl_addr *ret, uint32_t *ret_index, const char **ret_why)
+{
+        const struct ifaddrmsg *i = NLMSG_DATA(h);
+        struct parts p = {};
+        const char *why = NULL;
+
+        if (h->nlmsg_type != RTM_NEWADDR)
+                return 0;
+        *ret = (struct nl_addr){};
+        *ret_index = 0;
+        *ret_why = "the kernel's answer has another form";
+        if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*i)))
+                return -EX_UNSUPPORTED;
+        struct nl_addr a = {.ip = {.family = i->ifa_family}, .flags = i->ifa_flags, .scope = i->ifa_scope};
+        *ret_index = i->ifa_index;
+        if ((i->ifa_family != AF_INET && i->ifa_family != AF_INET6) || i->ifa_prefixlen > addr_len(i->ifa_family) * 8) {
+                *ret_why = "it is of a family that is not known here";
+                return -EX_UNSUPPORTED;
+        }
+        struct nlattr *x = NULL;
+        int left = 0;
+        nlmsg_for_each_attr(x, (struct nlmsghdr *)(uintptr_t)h, sizeof(*i), left) {
+                if (!why)
+                        why = get_attr(x, &a, &p);
+        }
+        if (!why)
+                why = put_together(&a, &p, i->ifa_prefixlen);
+        *ret = a;
+        *ret_why = why;
+        return why ? -EX_UNSUPPORTED : 1;
+}
+
+struct addrs { struct list l; const struct nl_names *names; bool no_memory; struct ip_prefix bad; const char *why; };
+
+static void on_addr(const struct nlmsghdr *h, void *arg)
+{
+        struct addrs *all = arg;
+        struct nl_addr a = {};
+        uint32_t index = 0;
+        const char *why = NULL;
+        int r = nl_addr_read(h, &a, &index, &why);
+
+        if (r < 0 && !all->why) {
+                all->why = why;
+                all->bad = a.ip;
+        }
+        if (r != 1)
+                return;
+        str_copy(a.link, sizeof(a.link), nl_name(all->names, (int)index));
+        if (str_eq(a.label, a.link))
+                a.label[0] = '\0';
+        all->no_memory |= list_add(&all->l, &a) < 0;
+}
+
 int nl_addrs(struct nl *n, struct nl_addr **ret, size_t *ret_n, struct err *err)
 {
         static const char what[] = "cannot list the addresses";
         _cleanup_nlnames_ struct nl_names *names = NULL;
-        _cleanup_nlcache_ struct nl_cache *cache = NULL;
-        struct list l = {.size = sizeof(struct nl_addr)};
+        struct ifaddrmsg i = {};
+        char on[NL_IP_TEXT];
         int r = nl_names_read(n, &names, err);
 
         if (r < 0)
                 return r;
-        r = rtnl_addr_alloc_cache(n->sock, &cache);
-        if (r < 0)
-                return nl_failed(err, r, what, "");
-        for (struct nl_object *o = nl_cache_get_first(cache); o && r == 0; o = nl_cache_get_next(o)) {
-                struct rtnl_addr *x = (struct rtnl_addr *)o;
-                struct nl_addr a = {.flags = rtnl_addr_get_flags(x), .scope = (uint8_t)rtnl_addr_get_scope(x)};
-                if (!nl_addr_to(rtnl_addr_get_local(x), &a.ip))
-                        continue;
-                str_copy(a.link, sizeof(a.link), nl_name(names, rtnl_addr_get_ifindex(x)));
-                const char *label = rtnl_addr_get_label(x);
-                if (label && !str_eq(label, a.link))
-                        str_copy(a.label, sizeof(a.label), label);
-                r = list_add(&l, &a);
+        struct addrs all = {.l = {.size = sizeof(struct nl_addr)}, .names = names};
+        r = nl_ask(n, RTM_GETADDR, &i, sizeof(i), on_addr, &all);
+        if (r == 0 && !all.no_memory && !all.why) {
+                *ret = all.l.v;
+                *ret_n = all.l.n;
+                return 0;
         }
-        if (r < 0) {
-                free(l.v);
-                return no_memory(err, what);
-        }
-        *ret = l.v;
-        *ret_n = l.n;
-        return 0;
+        free(all.l.v);
+        if (r < 0 || all.no_memory)
+                return r < 0 ? nl_failed(err, r, what, "") : no_memory(err, what);
+        return err_set(err, EX_UNSUPPORTED, "cannot keep an address", all.why, "%s", nl_ip_text(&all.bad, on));
 }
 
-static int set_hop(struct rtnl_route *x, const struct nl_route *r, int index)
-{
-        _cleanup_nladdr_ struct libnl_addr *gw = r->has_gw ? nl_addr_from(&r->gw) : NULL;
-        struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+/* ---- changing addresses ---- */
 
-        if (!hop || (r->has_gw && !gw)) {
-                rtnl_route_nh_free(hop);
+unsigned nl_addr_flags(const struct nl_addr *a)
+{
+        return a->flags & ADDR_FLAGS;
+}
+
+static bool same_ip(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+        return a->family == b->family && a->bits == b->bits && memcmp(a->addr, b->addr, addr_len(a->family)) == 0;
+}
+
+bool nl_addr_same(const struct nl_addr *a, const struct nl_addr *b)
+{
+        return same_ip(&a->ip, &b->ip) && a->has_peer == b->has_peer && (!a->has_peer || same_ip(&a->peer, &b->peer)) &&
+               a->has_broadcast == b->has_broadcast && (!a->has_broadcast || same_ip(&a->broadcast, &b->broadcast)) &&
+               a->lifetimes == b->lifetimes && str_eq(a->link, b->link) && str_eq(a->label, b->label) &&
+               nl_addr_flags(a) == nl_addr_flags(b) && a->scope == b->scope && a->protocol == b->protocol && a->metric == b->metric;
+}
+
+static bool put_addr(struct nl_msg *m, const struct nl_addr *a, uint32_t index, unsigned flags)
+{
+        struct ifaddrmsg i = {.ifa_family = (uint8_t)a->ip.family, .ifa_prefixlen = (uint8_t)a->ip.bits, .ifa_flags = (uint8_t)flags,
+                              .ifa_scope = a->scope, .ifa_index = index};
+        struct ifa_cacheinfo c = {.ifa_prefered = a->preferred, .ifa_valid = a->valid};
+        int len = (int)addr_len(a->ip.family);
+
+        return nlmsg_append(m, &i, sizeof(i), NLMSG_ALIGNTO) == 0 && nla_put(m, IFA_LOCAL, len, a->ip.addr) == 0 &&
+               nla_put(m, IFA_ADDRESS, len, a->has_peer ? a->peer.addr : a->ip.addr) == 0 &&
+               (!a->has_broadcast || nla_put(m, IFA_BROADCAST, len, a->broadcast.addr) == 0) &&
+               (!a->label[0] || nla_put_string(m, IFA_LABEL, a->label) == 0) && nla_put_u32(m, IFA_FLAGS, flags) == 0 &&
+               (!a->metric || nla_put_u32(m, IFA_RT_PRIORITY, a->metric) == 0) &&
+               (!a->protocol || nla_put_u8(m, IFA_PROTO, a->protocol) == 0) &&
+               (!a->lifetimes || nla_put(m, IFA_CACHEINFO, sizeof(c), &c) == 0);
+}
+
+/* libnl's error. */
+static int change(struct nl *n, int type, int flags, const struct nl_addr *a, int index, unsigned addr_flags)
+{
+        struct nl_msg *m = nlmsg_alloc_simple(type, flags);
+
+        if (!m || !put_addr(m, a, (uint32_t)index, addr_flags)) {
+                nlmsg_free(m);
                 return -NLE_NOMEM;
         }
-        rtnl_route_nh_set_ifindex(hop, index);
-        if (gw)
-                rtnl_route_nh_set_gateway(hop, gw);
-        rtnl_route_add_nexthop(x, hop); /* owns it */
-        return 0;
+        return nl_send_sync(n->sock, m);   /* frees it */
 }
 
-static int fill_route(struct rtnl_route *x, const struct nl_route *r, int index)
+/* IPv6: without duplicate detection; if the address had it, the flag goes again, which does not start it. */
+int nl_addr_add(struct nl *n, const struct nl_addr *a, struct err *err)
 {
-        _cleanup_nladdr_ struct libnl_addr *dst = nl_addr_from(&r->dst);
-        _cleanup_nladdr_ struct libnl_addr *src = r->has_src ? nl_addr_from(&r->src) : NULL;
+        unsigned flags = nl_addr_flags(a);
+        bool six = a->ip.family == AF_INET6;
+        char on[NL_IP_TEXT];
+        int index = nl_index(n, a->link, err);
 
-        if (!dst || (r->has_src && !src))
-                return -NLE_NOMEM;
-        int q = rtnl_route_set_family(x, (uint8_t)r->dst.family);
-        if (q == 0)
-                q = rtnl_route_set_dst(x, dst);
-        if (q == 0 && src)
-                q = rtnl_route_set_pref_src(x, src);
-        if (q == 0)
-                q = rtnl_route_set_type(x, r->type ? r->type : RTN_UNICAST);
-        if (q < 0)
-                return q;
-        rtnl_route_set_table(x, r->table ? r->table : RT_TABLE_MAIN);
-        rtnl_route_set_scope(x, r->scope);
-        rtnl_route_set_protocol(x, r->protocol ? r->protocol : RTPROT_STATIC);
-        if (r->metric)
-                rtnl_route_set_priority(x, r->metric);
-        return set_hop(x, r, index);
-}
-
-int nl_route_add(struct nl *n, const struct nl_route *r, struct err *err)
-{
-        static const char what[] = "cannot add a route";
-        _cleanup_rtroute_ struct rtnl_route *x = rtnl_route_alloc();
-        char on[INET6_ADDRSTRLEN + 8];
-
-        if (!x)
-                return no_memory(err, what);
-        int index = nl_index(n, r->link, err);
         if (index < 0)
                 return index;
-        int q = fill_route(x, r, index);
-        if (q == 0)
-                q = rtnl_route_add(n->sock, x, NLM_F_CREATE);
-        if (q < 0 && q != -NLE_EXIST)
-                return nl_failed(err, q, what, ip_text(&r->dst, on, sizeof(on)));
+        int r = change(n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, a, index, six ? flags | IFA_F_NODAD : flags);
+        if (r == 0 && six && a->keep_dad)
+                r = change(n, RTM_NEWADDR, NLM_F_REPLACE, a, index, flags);
+        if (r < 0 && r != -NLE_EXIST)
+                return nl_failed(err, r, "cannot add an address", nl_ip_text(&a->ip, on));
         return 0;
 }
 
-static bool has_metrics(struct rtnl_route *x)
+int nl_addr_del(struct nl *n, const struct nl_addr *a, struct err *err)
 {
-        for (int i = 1; i <= RTAX_MAX; i++) {
-                uint32_t v;
-                if (rtnl_route_get_metric(x, i, &v) == 0)
-                        return true;
-        }
-        return false;
+        char on[NL_IP_TEXT];
+        int index = nl_index(n, a->link, err);
+
+        if (index < 0)
+                return index;
+        int r = change(n, RTM_DELADDR, 0, a, index, 0);
+        return r < 0 && r != -NLE_NOADDR ? nl_failed(err, r, "cannot remove an address", nl_ip_text(&a->ip, on)) : 0;
 }
 
-static const char *beyond(struct rtnl_route *x)
-{
-        if (rtnl_route_get_nnexthops(x) != 1)
-                return "it has several next hops";
-        if (rtnl_route_get_tos(x))
-                return "it holds for one type of service";
-        if (rtnl_route_get_flags(x) & (uint32_t)~HOP_FLAGS_REPORTED & 0xff)
-                return "its next hop has flags";
-        if (rtnl_route_get_src(x) && nl_addr_get_prefixlen(rtnl_route_get_src(x)))
-                return "it holds for one source";
-        return has_metrics(x) ? "it has metrics" : NULL;
-}
-
-/* 1: wanted, 0: not a route of ours. */
-static int read_route(struct rtnl_route *x, const struct nl_names *names, struct nl_route *ret, struct err *err)
-{
-        struct nl_route r = {
-                .table = rtnl_route_get_table(x),
-                .metric = rtnl_route_get_priority(x),
-                .scope = rtnl_route_get_scope(x),
-                .protocol = rtnl_route_get_protocol(x),
-                .type = rtnl_route_get_type(x),
-        };
-        char on[INET6_ADDRSTRLEN + 8];
-
-        if (r.type != RTN_UNICAST || r.table == RT_TABLE_LOCAL || rtnl_route_get_flags(x) & RTM_F_CLONED)
-                return 0;
-        if (!nl_addr_to(rtnl_route_get_dst(x), &r.dst))
-                return 0;
-        const char *why = beyond(x);
-        if (why)
-                return err_set(err, EX_UNSUPPORTED, "cannot keep a route", why, "%s",
-                               ip_text(&r.dst, on, sizeof(on)));
-        struct rtnl_nexthop *hop = rtnl_route_nexthop_n(x, 0);
-        r.has_gw = nl_addr_to(rtnl_route_nh_get_gateway(hop), &r.gw);
-        r.has_src = nl_addr_to(rtnl_route_get_pref_src(x), &r.src);
-        str_copy(r.link, sizeof(r.link), nl_name(names, rtnl_route_nh_get_ifindex(hop)));
-        *ret = r;
-        return 1;
-}
-
-int nl_routes(struct nl *n, struct nl_route **ret, size_t *ret_n, struct err *err)
-{
-        static const char what[] = "cannot list the routes";
-        _cleanup_nlnames_ struct nl_names *names = NULL;
-        _cleanup_nlcache_ struct nl_cache *cache = NULL;
-        struct list l = {.size = sizeof(struct nl_route)};
-        int r = nl_names_read(n, &names, err);
-
-        if (r < 0)
-                return r;
-        r = rtnl_route_alloc_cache(n->sock, AF_UNSPEC, 0, &cache);
-        if (r < 0)
-                return nl_failed(err, r, what, "");
-        for (struct nl_object *o = nl_cache_get_first(cache); o && r >= 0; o = nl_cache_get_next(o)) {
-                struct nl_route x;
-                r = read_route((struct rtnl_route *)o, names, &x, err);
-                if (r == 1 && list_add(&l, &x) < 0)
-                        r = no_memory(err, what);
-        }
-        if (r < 0) {
-                free(l.v);
-                return r;
-        }
-        *ret = l.v;
-        *ret_n = l.n;
-        return 0;
-}
+/* ---- neighbours ---- */
 
 int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err)
 {
@@ -300,7 +334,7 @@ int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err)
         _cleanup_rtneigh_ struct rtnl_neigh *g = rtnl_neigh_alloc();
         _cleanup_nladdr_ struct libnl_addr *ip = nl_addr_from(&x->ip);
         _cleanup_nladdr_ struct libnl_addr *mac = nl_addr_build(AF_LLC, x->mac, sizeof(x->mac));
-        char on[INET6_ADDRSTRLEN + 8];
+        char on[NL_IP_TEXT];
 
         if (!g || !ip || !mac)
                 return no_memory(err, what);
@@ -313,7 +347,7 @@ int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err)
         int r = rtnl_neigh_set_dst(g, ip);
         if (r == 0)
                 r = rtnl_neigh_add(n->sock, g, NLM_F_CREATE | NLM_F_REPLACE);
-        return r < 0 ? nl_failed(err, r, what, ip_text(&x->ip, on, sizeof(on))) : 0;
+        return r < 0 ? nl_failed(err, r, what, nl_ip_text(&x->ip, on)) : 0;
 }
 
 static bool read_neigh(struct rtnl_neigh *g, const struct nl_names *names, struct nl_neigh *ret)

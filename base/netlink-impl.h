@@ -33,6 +33,14 @@ int nl_names_read(struct nl *n, struct nl_names **ret, struct err *err);
 const char *nl_name(const struct nl_names *names, int index); /* "" if unknown */
 void nl_names_free(struct nl_names *names);
 
+/* Asks with `head` and hands each answer to `each`, then the end of it. libnl's error, negative. */
+int nl_ask(struct nl *n, int type, const void *head, size_t len, void (*each)(const struct nlmsghdr *h, void *arg), void *arg);
+/* One answer of each, pure. 1, 0: none of ours, <0: it cannot be held, and why. */
+int nl_route_read(const struct nlmsghdr *h, struct nl_route *ret, uint32_t *ret_index, const char **ret_why);
+int nl_addr_read(const struct nlmsghdr *h, struct nl_addr *ret, uint32_t *ret_index, const char **ret_why);
+#define NL_IP_TEXT 64
+const char *nl_ip_text(const struct ip_prefix *ip, char ret[NL_IP_TEXT]);
+
 /* An address of ours as libnl's, NULL when out of memory; and back. */
 struct libnl_addr *nl_addr_from(const struct ip_prefix *ip);
 bool nl_addr_to(struct libnl_addr *a, struct ip_prefix *ret);

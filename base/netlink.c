@@ -223,6 +223,33 @@ static int ask(struct nl *n, struct nl_msg *m, struct links *ls)
         return r < 0 ? r : ls->no_memory ? -NLE_NOMEM : 0;
 }
 
+struct each { void (*each)(const struct nlmsghdr *h, void *arg); void *arg; };
+
+static int on_message(struct nl_msg *m, void *arg)
+{
+        const struct each *e = arg;
+
+        e->each(nlmsg_hdr(m), e->arg);
+        return NL_OK;
+}
+
+int nl_ask(struct nl *n, int type, const void *head, size_t len, void (*each)(const struct nlmsghdr *h, void *arg), void *arg)
+{
+        struct each e = {each, arg};
+        _cleanup_nlmsg_ struct nl_msg *m = nlmsg_alloc_simple(type, NLM_F_DUMP);
+        struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+        int r = m && cb && nlmsg_append(m, (void *)(uintptr_t)head, len, NLMSG_ALIGNTO) == 0 ? 0 : -NLE_NOMEM;
+
+        if (r == 0)
+                r = nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_message, &e);
+        if (r == 0)
+                r = nl_send_auto(n->sock, m);
+        if (r >= 0)
+                r = nl_recvmsgs(n->sock, cb);
+        nl_cb_put(cb);
+        return r < 0 ? r : 0;
+}
+
 static struct nl_msg *link_msg(int type, int flags, int family, int index)
 {
         struct ifinfomsg i = {.ifi_family = (unsigned char)family, .ifi_index = index};

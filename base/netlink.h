@@ -27,16 +27,28 @@ int nl_link_up(struct nl *n, const char *name, bool up, struct err *err);
 int nl_link_mtu(struct nl *n, const char *name, unsigned mtu, struct err *err);
 int nl_link_delete(struct nl *n, const char *name, struct err *err);                   /* missing is fine */
 
-/* label: IPv4 only, "eth0:1"; "" or the link's name is none. */
-struct nl_addr { struct ip_prefix ip; char link[16], label[16]; unsigned flags; uint8_t scope; };
+/* label: IPv4 only, "eth0:1"; "" or the link's name is none. peer: the other end, whose prefix the bits are. With `lifetimes` the
+ * seconds that are left count (UINT32_MAX: forever), without them an address lives forever. keep_dad: the flag NODAD, with which an
+ * IPv6 address is added, goes again unless it is asked for. */
+struct nl_addr { struct ip_prefix ip, peer, broadcast; bool has_peer, has_broadcast, lifetimes, keep_dad; char link[16], label[16];
+                 unsigned flags; uint8_t scope, protocol; uint32_t valid, preferred, metric; };
 int nl_addr_add(struct nl *n, const struct nl_addr *a, struct err *err);               /* IPv6: NODAD; existing is fine */
+int nl_addr_del(struct nl *n, const struct nl_addr *a, struct err *err);               /* missing is fine */
+/* The flags as they can be asked for, seconds left apart: are these the same? */
+bool nl_addr_same(const struct nl_addr *a, const struct nl_addr *b);
+unsigned nl_addr_flags(const struct nl_addr *a);                                       /* those that can be asked for */
+/* In the kernel's order. EX_UNSUPPORTED names an address that cannot be given again (temporary, a duplicate …). */
 int nl_addrs(struct nl *n, struct nl_addr **ret, size_t *ret_n, struct err *err);
 
-struct nl_route { struct ip_prefix dst; bool has_gw, has_src; struct ip_prefix gw, src; char link[16]; uint32_t table, metric;
-                  uint8_t scope, protocol, type; };
+#define NL_ROUTE_METRICS 17   /* RTAX_LOCK … RTAX_FASTOPEN_NO_COOKIE; the 16th, a text, cannot be held */
+/* gw may be of the other family. No link: a route that leads nowhere. expires: seconds left, 0: never. */
+struct nl_route { struct ip_prefix dst; bool has_gw, has_src, onlink; struct ip_prefix gw, src; char link[16]; uint32_t table, metric,
+                  realm, expires; uint8_t scope, protocol, type, tos, preference; uint32_t metrics[NL_ROUTE_METRICS]; };
 int nl_route_add(struct nl *n, const struct nl_route *r, struct err *err);             /* existing is fine */
-/* Unicast, tables other than local. EX_UNSUPPORTED names a route that nl_route cannot hold (several next hops, a type of
- * service, metrics, next hop flags). */
+int nl_route_del(struct nl *n, const struct nl_route *r, struct err *err);             /* missing is fine */
+bool nl_route_same(const struct nl_route *a, const struct nl_route *b);                /* but for the seconds left */
+/* All types and tables, local too; no cached ones. EX_UNSUPPORTED names a route that nl_route cannot hold (several next hops,
+ * a next hop object, an encapsulation …). */
 int nl_routes(struct nl *n, struct nl_route **ret, size_t *ret_n, struct err *err);
 
 struct nl_neigh { struct ip_prefix ip; unsigned char mac[6]; char link[16]; uint16_t state; };

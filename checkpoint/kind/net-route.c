@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Unicast routes of a network namespace, of all tables but local (which follows from the addresses).
+ * Routes of a network namespace, of all types and tables; but for those that the kernel itself has put into the table local for
+ * an address or a link: where that is, they are.
  *
- * Routes that the kernel made for an address's prefix exist again when the address does: that is fine. A route with a
- * gateway needs the one that leads to it, so those without come first. What base/netlink.h cannot hold (several next
- * hops, metrics, a type of service) was refused by name when it was read.
+ * When the addresses are there again, the kernel has made routes to their prefixes too. Those that the container had
+ * are left as they are, those that it had removed go, all others are added: what there is afterwards is what the record says. A
+ * route with a gateway needs the one that leads to it, so those without come first. What base/netlink.h cannot hold
+ * (several next hops, next hop objects, encapsulations) was refused by name when it was read.
  */
+#include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +18,27 @@
 #include "proto/net-route.pb-c.h"
 
 #define ROUTES_MAX 1048576
+
+static bool of_kernel(const struct nl_route *a)
+{
+        return a->table == RT_TABLE_LOCAL && a->protocol == RTPROT_KERNEL;
+}
+
+static int take_metrics(Gantry__NetRoute__Route *x, const struct nl_route *a, struct err *err)
+{
+        x->metrics = kind_calloc(NL_ROUTE_METRICS, sizeof(*x->metrics));
+        for (unsigned i = 0; x->metrics && i < NL_ROUTE_METRICS; i++) {
+                if (!a->metrics[i])
+                        continue;
+                Gantry__NetRoute__Metric *m = KIND_NEW(Gantry__NetRoute__Metric, gantry__net_route__metric__init);
+                if (!m)
+                        return kind_nomem(err);
+                x->metrics[x->n_metrics++] = m;
+                m->number = i + 1;
+                m->value = a->metrics[i];
+        }
+        return x->metrics ? 0 : kind_nomem(err);
+}
 
 static int take_one(Gantry__NetRoute *m, const struct nl_route *a, struct err *err)
 {
@@ -29,6 +53,12 @@ static int take_one(Gantry__NetRoute *m, const struct nl_route *a, struct err *e
         x->metric = a->metric;
         x->scope = a->scope;
         x->protocol = a->protocol;
+        x->type = a->type;
+        x->has_tos = (x->tos = a->tos) != 0;
+        x->has_onlink = x->onlink = a->onlink;
+        x->has_preference = (x->preference = a->preference) != 0;
+        x->has_realm = (x->realm = a->realm) != 0;
+        x->has_expires = (x->expires = a->expires) != 0;
         if (a->has_gw) {
                 r = netip_set(&x->gateway, &a->gw, err);
                 x->has_gateway = r >= 0;
@@ -39,7 +69,11 @@ static int take_one(Gantry__NetRoute *m, const struct nl_route *a, struct err *e
         }
         if (r >= 0)
                 r = netip_set(&x->dst, &a->dst, err);
-        return r < 0 ? r : field_set_text(&x->link, a->link, err);
+        if (r >= 0 && a->link[0]) {
+                r = field_set_text(&x->link, a->link, err);
+                x->has_link = r >= 0;
+        }
+        return r < 0 ? r : take_metrics(x, a, err);
 }
 
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
@@ -64,22 +98,32 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
                 return kind_nomem(err);
         for (unsigned gateway = 0; gateway < 2; gateway++)
                 for (size_t i = 0; r >= 0 && i < n; i++)
-                        if (a[i].has_gw == gateway)
+                        if (a[i].has_gw == gateway && !of_kernel(&a[i]))
                                 r = take_one(m, &a[i], err);
         return r < 0 ? r : field_record(&kind_net_route, o, &guard, ret);
 }
 
 static bool read_one(const Gantry__NetRoute__Route *x, struct nl_route *ret)
 {
-        *ret = (struct nl_route){.has_gw = x->has_gateway, .has_src = x->has_source, .table = x->table, .metric = x->metric,
-                                 .scope = (uint8_t)x->scope, .protocol = (uint8_t)x->protocol, .type = 1 /* unicast */};
-        if (x->scope > UINT8_MAX || x->protocol > UINT8_MAX)
+        *ret = (struct nl_route){.has_gw = x->has_gateway, .has_src = x->has_source, .onlink = x->onlink, .table = x->table,
+                                 .metric = x->metric, .realm = x->realm, .expires = x->expires, .scope = (uint8_t)x->scope,
+                                 .protocol = (uint8_t)x->protocol, .type = (uint8_t)x->type, .tos = (uint8_t)x->tos,
+                                 .preference = (uint8_t)x->preference};
+        if (x->scope > UINT8_MAX || x->protocol > UINT8_MAX || x->tos > UINT8_MAX || x->preference > UINT8_MAX)
                 return false;
+        if (x->type == RTN_UNSPEC || x->type > RTN_THROW || of_kernel(ret))
+                return false;
+        for (size_t i = 0; i < x->n_metrics; i++) {
+                uint32_t number = x->metrics[i]->number;
+                if (number < 1 || number > NL_ROUTE_METRICS || number == RTAX_CC_ALGO)
+                        return false;
+                ret->metrics[number - 1] = x->metrics[i]->value;
+        }
         if (x->has_gateway && !netip_get(&x->gateway, (uint32_t)x->gateway.len * 8, &ret->gw))
                 return false;
         if (x->has_source && !netip_get(&x->source, (uint32_t)x->source.len * 8, &ret->src))
                 return false;
-        return netip_link(&x->link, ret->link) && netip_get(&x->dst, x->dst_bits, &ret->dst);
+        return (!x->has_link || netip_link(&x->link, ret->link)) && netip_get(&x->dst, x->dst_bits, &ret->dst);
 }
 
 static int check(const struct record *r, struct need *need, struct err *err)
@@ -96,17 +140,42 @@ static int check(const struct record *r, struct need *need, struct err *err)
         return 0;
 }
 
+static bool among(const struct nl_route *a, size_t n, const struct nl_route *x)
+{
+        for (size_t i = 0; i < n; i++)
+                if (nl_route_same(&a[i], x))
+                        return true;
+        return false;
+}
+
+/* The gateway's route goes last: a kernel that looks for it at removal finds it. */
+static int reconcile(struct nl *n, const struct nl_route *want, size_t n_want, struct err *err)
+{
+        _cleanup_free_ struct nl_route *have = NULL;
+        size_t n_have = 0;
+        int r = nl_routes(n, &have, &n_have, err);
+
+        for (size_t i = n_have; r >= 0 && i-- > 0;)
+                if (!of_kernel(&have[i]) && !among(want, n_want, &have[i]))
+                        r = nl_route_del(n, &have[i], err);
+        for (size_t i = 0; r >= 0 && i < n_want; i++)
+                if (!among(have, n_have, &want[i]))
+                        r = nl_route_add(n, &want[i], err);
+        return r;
+}
+
 static int plan_ground(struct restore *rs, const struct record *r, struct err *err)
 {
         const Gantry__NetRoute *m = (const Gantry__NetRoute *)r->msg;
         struct nl *n = restore_nl(rs, r->id, err);
-        int r2 = n ? 0 : -EX_FAIL;
+        _cleanup_free_ struct nl_route *want = calloc(m->n_route ? m->n_route : 1, sizeof(*want));
 
-        for (size_t i = 0; r2 >= 0 && i < m->n_route; i++) {
-                struct nl_route a;
-                r2 = read_one(m->route[i], &a) ? nl_route_add(n, &a, err) : kind_bad(&kind_net_route, r, err, "a route is not one");
-        }
-        return r2;
+        if (!n || !want)
+                return n ? kind_nomem(err) : -EX_FAIL;
+        for (size_t i = 0; i < m->n_route; i++)
+                if (!read_one(m->route[i], &want[i]))
+                        return kind_bad(&kind_net_route, r, err, "a route is not one");
+        return reconcile(n, want, m->n_route, err);
 }
 
 const struct kind kind_net_route = {

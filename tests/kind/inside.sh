@@ -42,6 +42,10 @@ image = json.load(sys.stdin)
 skip = {"header", "end", "pages", "task-cpu", "ns-time", "task-mm", "net-neigh"}
 rows = image["records"] if isinstance(image, dict) else image
 for r in rows:
+    # Seconds that are left of addresses and routes.
+    for row in r["message"].get("address", []) + r["message"].get("route", []):
+        for key in {"valid", "preferred", "expires"} & row.keys():
+            row[key] = row[key] in (0, 4294967295)
     if r.get("kind") not in skip and r.get("stem") not in skip:
         print(json.dumps(r, sort_keys=True))'
 }

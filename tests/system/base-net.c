@@ -175,8 +175,7 @@ static void check_routes(struct net *x)
 /* What a nl_route cannot hold is refused, not dropped. */
 static void check_odd_routes(struct net *x)
 {
-        static const char *const add[] = {"ip",  "route",  "add", "10.99.0.0/16", "dev", "br0",
-                                          "mtu", "lock", "1200", NULL};
+        static const char *const add[] = {"ip", "route", "add", "10.99.0.0/16", "nexthop", "dev", "br0", "nexthop", "via", "10.9.0.7", NULL};
         static const char *const del[] = {"ip", "route", "del", "10.99.0.0/16", NULL};
         struct nl_route *r = NULL;
         size_t n;

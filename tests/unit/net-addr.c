@@ -26,6 +26,17 @@ Test(net_addr, records)
         BAD(a.link = TEXT("0123456789abcdef"));
         BAD(a.scope = 256);
         BAD(a.has_label = true; a.label = TEXT("0123456789abcdef"));
+        BAD(a.has_peer = true; a.peer = TEXT("\xfd\x88\0\0\0\0\0\0\0\0\0\0\0\0\0\x02"));
+        BAD(a.has_broadcast = true; a.broadcast = TEXT("\x0a"));
+        BAD(a.has_protocol = true; a.protocol = 256);
+        BAD(a.has_valid = true; a.valid = 10);
+        BAD(a.has_valid = a.has_preferred = true; a.valid = 10; a.preferred = 11);
+        a = good;
+        a.has_valid = a.has_preferred = a.has_peer = a.has_broadcast = true;
+        a.valid = 10;
+        a.preferred = 0;
+        a.peer = a.broadcast = TEXT("\x0a\x58\x00\x03");
+        ACCEPTED(&kind_net_addr, m);
         a = good;
         a.has_label = true;
         a.label = TEXT("eth0:1");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Routes: with and without a gateway, and what no route can be. */
+/* Routes: with and without a gateway or a link, with metrics, and what no route can be. */
 #include "proto/net-route.pb-c.h"
 #include "tests/unit/records.h"
 
@@ -13,6 +13,8 @@ Test(net_route, records)
         a.dst_bits = 24;
         a.link = TEXT("eth0");
         a.table = 254;
+        a.has_link = true;
+        a.type = 1;
         m.n_route = 1;
         m.route = list;
         ACCEPTED(&kind_net_route, m);
@@ -30,4 +32,28 @@ Test(net_route, records)
         BAD(a.link = TEXT(""));
         BAD(a.scope = 256);
         BAD(a.protocol = 256);
+        BAD(a.has_tos = true; a.tos = 256);
+        BAD(a.has_preference = true; a.preference = 256);
+        BAD(a.type = 0);
+        BAD(a.type = 10);
+        BAD(a.table = 255; a.protocol = 2);   /* the kernel's own */
+        Gantry__NetRoute__Metric x = GANTRY__NET_ROUTE__METRIC__INIT, *metrics[] = {&x};
+        x.number = 2;
+        x.value = 1280;
+        good.n_metrics = 1;
+        good.metrics = metrics;
+        a = good;
+        ACCEPTED(&kind_net_route, m);
+        BAD(x.number = 16);
+        BAD(x.number = 0);
+        BAD(x.number = 18);
+        x.number = 2;
+        a = good;
+        a.has_link = a.has_gateway = false;
+        a.type = 6;
+        a.table = 4711;
+        ACCEPTED(&kind_net_route, m);
+        a.gateway = TEXT("\xfd\x88\0\0\0\0\0\0\0\0\0\0\0\0\0\x01");
+        a.has_gateway = true;
+        ACCEPTED(&kind_net_route, m);   /* by a router of the other family */
 }

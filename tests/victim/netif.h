@@ -10,7 +10,7 @@
 
 #include "tests/victim/victim.h"
 
-struct lines { char at[64][256]; unsigned n; };
+struct lines { char at[128][320]; unsigned n; };
 
 static inline int lines_by_name(const void *a, const void *b)
 {
@@ -27,6 +27,15 @@ static inline void lines_compare(struct victim *v, const struct lines *a, const 
         VICTIM_CHECK(v, a->n == b->n, "there were %u and are %u", a->n, b->n);
         for (unsigned i = 0; i < a->n && i < b->n; i++)
                 VICTIM_CHECK(v, strcmp(a->at[i], b->at[i]) == 0, "was: %s\nis:  %s", a->at[i], b->at[i]);
+}
+
+/* For request_lines(). */
+static inline void lines_add(void *arg, const char *line)
+{
+        struct lines *l = arg;
+
+        VICTIM_MUST(l->n < 128 && strlen(line) < sizeof(l->at[0]));
+        memcpy(l->at[l->n++], line, strlen(line) + 1);
 }
 
 static inline void link_line(struct lines *l, const char *name)
@@ -53,7 +62,7 @@ static inline void address_lines(struct lines *l)
         struct ifaddrs *all = NULL;
 
         VICTIM_MUST(getifaddrs(&all) == 0);
-        for (const struct ifaddrs *i = all; i && l->n < 64; i = i->ifa_next) {
+        for (const struct ifaddrs *i = all; i && l->n < 128; i = i->ifa_next) {
                 char a[64] = "", m[64] = "";
                 if (!i->ifa_addr || (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
                         continue;
@@ -77,7 +86,7 @@ static inline void proc_lines(struct lines *l, const char *path, unsigned column
         FILE *f = fopen(path, "re");
 
         VICTIM_MUST(f && fgets(text, sizeof(text), f));
-        while (l->n < 64 && fgets(text, sizeof(text), f)) {
+        while (l->n < 128 && fgets(text, sizeof(text), f)) {
                 unsigned at = 0;
                 char *out = l->at[l->n++];
                 out[0] = '\0';

@@ -4,6 +4,7 @@
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "tests/victim/victim.h"
@@ -46,4 +47,42 @@ static inline int request_send(int protocol, const void *m, size_t len)
         VICTIM_MUST(answer.h.nlmsg_type == NLMSG_ERROR);
         VICTIM_MUST(close(fd) == 0);
         return -answer.e.error;
+}
+
+/* Sends a dump request, and writes each answer as a line: its head and attributes in hex, but for the attribute `skip`. */
+static inline void request_lines(int protocol, struct request *m, size_t head, uint16_t skip, void (*each)(void *arg, const char *line), void *arg)
+{
+        static union { struct nlmsghdr h; uint8_t bytes[65536]; } answer;
+        static char line[4096];
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+
+        VICTIM_MUST(fd >= 0);
+        m->h.nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
+        VICTIM_MUST(send(fd, m, m->h.nlmsg_len, 0) == (ssize_t)m->h.nlmsg_len);
+        for (;;) {
+                ssize_t n = recv(fd, &answer, sizeof(answer), 0);
+                VICTIM_MUST(n > 0);
+                unsigned left = (unsigned)n;
+                for (const struct nlmsghdr *h = &answer.h; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+                        size_t at = 0;
+                        VICTIM_MUST(h->nlmsg_type != NLMSG_ERROR);
+                        if (h->nlmsg_type == NLMSG_DONE) {
+                                VICTIM_MUST(close(fd) == 0);
+                                return;
+                        }
+                        const uint8_t *p = NLMSG_DATA(h);
+                        for (size_t i = 0; i < head; i++)
+                                at += (size_t)snprintf(line + at, sizeof(line) - at, "%02x", p[i]);
+                        unsigned rest = h->nlmsg_len - (unsigned)NLMSG_LENGTH(head);
+                        for (const struct rtattr *a = (const struct rtattr *)(const void *)(p + NLMSG_ALIGN(head)); RTA_OK(a, rest);
+                             a = RTA_NEXT(a, rest)) {
+                                if (a->rta_type == skip)
+                                        continue;
+                                at += (size_t)snprintf(line + at, sizeof(line) - at, " %u=", a->rta_type);
+                                for (size_t i = 0; i < RTA_PAYLOAD(a) && at < sizeof(line) - 8; i++)
+                                        at += (size_t)snprintf(line + at, sizeof(line) - at, "%02x", ((const uint8_t *)RTA_DATA(a))[i]);
+                        }
+                        each(arg, line);
+                }
+        }
 }
