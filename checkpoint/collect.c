@@ -7,8 +7,8 @@
  * (dev, ino, flags, position) as a filter and kcmp on what is left; namespaces, sockets and pipes by inode. Ids rise in
  * the order of the walk, so that a second dump of an unchanged tree equals the first.
  *
- * Not here: descriptors, mappings, mounts and links (collect-fd.c, collect-vma.c, collect-ns.c), and what only a task itself can
- * tell (collect-seen.c).
+ * Not here: processes that have ended (collect-dead.c), descriptors, mappings, mounts and links (collect-fd.c, collect-vma.c,
+ * collect-ns.c), and what only a task itself can tell (collect-seen.c).
  */
 #include <errno.h>
 #include <linux/kcmp.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/pidfd.h"
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
@@ -82,10 +83,9 @@ static int read_thread(struct dump *d, struct dump_task *t, struct dump_thread *
         return tracee_pending(th->tracee, false, &th->pending, &th->n_pending, err);
 }
 
-/* The innermost number of a status line that lists one per pid namespace level ("NSpid:\t4711\t3"). */
-static pid_t innermost(const struct dump_thread *th, const char *key, pid_t fallback)
+pid_t dump_innermost(const struct proc_kv *kv, size_t n_kv, const char *key, pid_t fallback)
 {
-        const char *v = proc_kv_get(th->kv, th->n_kv, key);
+        const char *v = proc_kv_get(kv, n_kv, key);
         uint64_t n = (uint64_t)fallback;
 
         while (v && *v) {
@@ -121,7 +121,7 @@ static int walk_threads(struct dump *d, struct dump_task *t, struct err *err)
                 int r = read_thread(d, t, th, err);
                 if (r < 0)
                         return r;
-                th->vtid = innermost(th, "NSpid", th->tid);
+                th->vtid = dump_innermost(th->kv, th->n_kv, "NSpid", th->tid);
                 struct dump_obj *x = dump_add(d, CLS_THREAD);
                 if (!x)
                         return kind_nomem(err);
@@ -129,24 +129,40 @@ static int walk_threads(struct dump *d, struct dump_task *t, struct err *err)
                 x->task = (size_t)(t - d->task);
                 x->thread = k;
         }
-        t->vpid = innermost(&t->thread[0], "NStgid", t->pid);
-        t->vpgid = innermost(&t->thread[0], "NSpgid", 0);
-        t->vsid = innermost(&t->thread[0], "NSsid", 0);
+        t->vpid = dump_innermost(t->thread[0].kv, t->thread[0].n_kv, "NStgid", t->pid);
+        t->vpgid = dump_innermost(t->thread[0].kv, t->thread[0].n_kv, "NSpgid", 0);
+        t->vsid = dump_innermost(t->thread[0].kv, t->thread[0].n_kv, "NSsid", 0);
         return check_state(t, &t->thread[0], err);
 }
 
-/* Zombies have no thread that can be seized; a leader that has exited before its threads neither. */
+/* A leader that has exited before its threads is a zombie beside threads that live. */
 static int check_alive(struct dump_task *t, struct err *err)
 {
         struct proc_stat st = {};
 
-        if (t->n_thread && t->thread[0].tid == t->pid)
+        if (t->thread[0].tid == t->pid)
                 return 0;
         (void)proc_stat_read(t->procfd, &st, NULL);
-        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task",
-                t->n_thread ? "its first thread has exited, others live on" : "it has exited and nobody has waited for it",
-                "process %d (%s)", (int)t->pid, st.comm);
-        return err_remedy(err, "let its parent wait for it, or end it, and try again");
+        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", "its first thread has exited, others live on", "process %d (%s)",
+                (int)t->pid, st.comm);
+        return err_remedy(err, "end that process and try again");
+}
+
+/* Those without a thread that could be seized have ended: collect-dead.c finds them as somebody's children. */
+static void drop_ended(struct dump *d)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < d->n_task; i++) {
+                if (d->task[i].n_thread) {
+                        d->task[n++] = d->task[i];
+                        continue;
+                }
+                free(d->task[i].thread);
+                fd_close(d->task[i].pidfd);
+                fd_close(d->task[i].procfd);
+        }
+        d->n_task = n;
 }
 
 /* Leader first, then by number: /proc lists threads in order of creation, and a first walk may have missed some. */
@@ -263,8 +279,10 @@ static int parents_by_id(struct dump *d, struct err *err)
         for (size_t i = 1; i < d->n_task; i++) {
                 struct place key = { .pid = (pid_t)d->task[i].parent };
                 const struct place *up = bsearch(&key, p, d->n_task, sizeof(*p), by_pid);
-                if (up)
+                if (up) {
                         d->task[i].parent = d->task[up->at].id;
+                        d->task[i].parent_at = up->at;
+                }
         }
         return 0;
 }
@@ -285,11 +303,12 @@ static int read_timers(struct dump_task *t, struct err *err)
 
 static int walk_tasks(struct dump *d, struct err *err)
 {
+        drop_ended(d);
         for (size_t i = 0; i < d->n_task; i++) {
+                sort_threads(&d->task[i]);
                 int r = check_alive(&d->task[i], err);
                 if (r < 0)
                         return r;
-                sort_threads(&d->task[i]);
         }
         int r = sort_tasks(d, err);
         for (size_t i = 0; r >= 0 && i < d->n_task; i++) {
@@ -439,6 +458,10 @@ int dump_walk(struct dump *d, struct err *err)
 {
         int r = walk_tasks(d, err);
 
+        if (r >= 0)
+                r = dump_walk_dead(d, err);
+        if (r >= 0)
+                r = tree_check(d, err);
         if (r >= 0)
                 r = walk_tables(d, err);
         if (r >= 0)

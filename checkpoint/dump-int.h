@@ -27,6 +27,7 @@ struct dump_task {
         uint64_t id;
         pid_t pid, vpid, vpgid, vsid;
         int pidfd, procfd;
+        size_t parent_at;                 /* index of the parent; init's is its own */
         uint64_t parent, mm, files, fs, sighand, cgroup, ns[NS_N];
         struct dump_thread *thread;       /* leader first */
         size_t n_thread;
@@ -36,6 +37,15 @@ struct dump_task {
         struct fd_entry *fds;
         size_t n_fds;
         size_t vma_from, vma_to;          /* its VMA objects lie here in dump.obj, SHM objects between them */
+};
+
+/* A process that has ended and that nobody has waited for. */
+struct dump_dead {
+        pid_t pid, vpid, vpgid, vsid;
+        size_t parent;                    /* index of the task */
+        int exit_signal, status;
+        uint32_t uid[3], gid[3];          /* as the container sees them */
+        char comm[16];
 };
 
 /* An object and what the session alone knows of it. */
@@ -71,6 +81,8 @@ struct dump {
         enum dump_state state;
         struct dump_task *task;
         size_t n_task;
+        struct dump_dead *dead;           /* by number */
+        size_t n_dead;
         struct dump_obj **obj;            /* by id - 1 */
         size_t n_obj, cap_obj;
         uint64_t *bucket;                 /* FILE objects by (dev, ino): index + 1 */
@@ -110,6 +122,9 @@ int dump_claim(struct dump *d, struct findings *all, struct err *err);
 struct dump_obj *dump_add(struct dump *d, enum obj_class cls);
 struct dump_obj *dump_find(struct dump *d, uint64_t id);
 int dump_dup(struct dump *d, const struct dump_obj *x, struct err *err);   /* our duplicate of a FILE; caller closes */
+/* The innermost number of a status line that lists one per pid namespace level ("NSpid:\t4711\t3"). */
+pid_t dump_innermost(const struct proc_kv *kv, size_t n, const char *key, pid_t fallback);
+int dump_walk_dead(struct dump *d, struct err *err);              /* collect-dead.c; children that nobody knows are refused */
 int dump_walk_files(struct dump *d, size_t task, struct err *err);
 int dump_walk_vmas(struct dump *d, size_t task, struct err *err);
 int dump_walk_ns(struct dump *d, struct err *err);
@@ -134,6 +149,7 @@ const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);
 
 /* tree.c, mounts.c: the planners' records */
 int tree_record(struct dump *d, struct record *ret, struct err *err);
+int tree_check(const struct dump *d, struct err *err);            /* the planner can rebuild it */
 int mount_root_open(struct dump *d, const struct dump_obj *x, struct err *err);   /* -1 with err untouched: nothing to read */
 int mounts_records(struct dump *d, const struct record_sink *rs, struct err *err);
 

@@ -622,6 +622,7 @@ void dump_free(struct dump *d)
         free(d->bucket);
         free(d->obj);
         free(d->task);
+        free(d->dead);
         fd_close(d->guard);
         fd_close(d->guard_pidfd);
         free(d);

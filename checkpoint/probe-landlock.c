@@ -104,7 +104,7 @@ static struct tape *count_tape(struct probe *p)
         return t;
 }
 
-static struct tape *wait_tape(const struct probe *p)
+static struct tape *wait_tape(const struct probe *p, bool again)
 {
         struct tape *t = tape_new(actor_of(p));
 
@@ -112,7 +112,10 @@ static struct tape *wait_tape(const struct probe *p)
                 return NULL;
         tape_label(t, "reap the child that looked for Landlock");
         uint32_t e = TAPE(t, SYS_wait4, A_IMM(p->vpid), A_IMM(0), A_IMM((unsigned)__WALL), A_IMM(0));
-        tape_expect(t, e, p->vpid);
+        if (again)
+                tape_may_fail(t, e, ECHILD); /* it was reaped after all, and that alone was not learned */
+        else
+                tape_expect(t, e, p->vpid);
         return t;
 }
 
@@ -220,6 +223,20 @@ static bool kill_one(const struct dump *d, struct probe *p)
         return killed;
 }
 
+/* A play that failed in one place has left others undone. A zombie would stay with its parent for as long as that lives. */
+static void wait_again(struct dump *d, struct probes *p)
+{
+        for (size_t i = 0; i < p->n; i++) {
+                struct probe *x = &p->at[i];
+                if (!x->wait || tape_ret(x->wait, 0) == x->vpid)
+                        continue;
+                tape_free(x->wait);
+                x->wait = wait_tape(x, true);
+                if (x->wait)
+                        (void)executor_play(&d->ptrace, &x->wait, 1, NULL); /* the first failure is the one to tell */
+        }
+}
+
 /* All killed, reaped by us as their tracer; then it is their parents' turn. */
 static int end_all(struct dump *d, struct probes *p, struct err *err)
 {
@@ -229,11 +246,14 @@ static int end_all(struct dump *d, struct probes *p, struct err *err)
                 return kind_nomem(err);
         for (size_t i = 0; i < p->n; i++) {
                 if (kill_one(d, &p->at[i]))
-                        p->at[i].wait = wait_tape(&p->at[i]);
+                        p->at[i].wait = wait_tape(&p->at[i], false);
                 in[i] = TAKE_PTR(p->at[i].in);
         }
         tracee_end(in, p->n, END_MS);
-        return play(&d->ptrace, p, the_wait, err);
+        int r = play(&d->ptrace, p, the_wait, err);
+        if (r < 0)
+                wait_again(d, p);
+        return r;
 }
 
 /* One child per thread, all at the same time. *ret_full: so many could not be made (EAGAIN), their vpid tells. */

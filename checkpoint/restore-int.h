@@ -26,6 +26,11 @@ struct restore_task {
         size_t n_temp;
 };
 
+/* A process that ends again at the end of TREE, and stays a zombie of its parent. */
+struct restore_dead { uint32_t vpid; size_t parent_at; };
+/* A process with a tracee and no task of ours: a planner's temporary, or a dead one before it ends. */
+struct restore_temp { uint32_t vpid; pid_t pid; struct tracee *tracee; };
+
 struct restore_object { uint64_t id; int fd; };   /* our duplicates, sorted by id */
 
 struct restore_map { struct tape *t; uint32_t entry; uint64_t size, object; };
@@ -43,7 +48,9 @@ struct restore {
         struct restore_task *task;
         size_t n_task;
         struct tree_plan plan;
-        struct { uint32_t pid; pid_t host; struct tracee *tracee; } temp[64];
+        struct restore_dead *dead;
+        size_t n_dead;
+        struct restore_temp *temp;
         size_t n_temp;
         uint64_t agent_addr;
         enum phase phase;

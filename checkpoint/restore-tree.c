@@ -4,6 +4,7 @@
  * clone3 with set_tid and CLONE_PTRACE (5.5+), so that a child is stopped before its first instruction.
  *
  * Every task is a copy of its parent's stub: agent and delivery socket are inherited, everything else is unmapped later.
+ * Processes that had ended are made like all others, because sessions and groups may go by their numbers, and end last.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,6 +24,8 @@
 #include "checkpoint/child.h"
 #include "checkpoint/restore-int.h"
 #include "proto/tree.pb-c.h"
+
+#define SIGNAL_MAX 64u
 
 struct restore_task *restore_task_find(struct restore *rs, uint64_t id)
 {
@@ -51,7 +55,7 @@ struct tracee *restore_tracee(void *ctx, struct actor who)
         if (who.type == ACTOR_NS)
                 return rs->task[0].thread[0].tracee;
         for (size_t i = 0; who.type == ACTOR_TASK && i < rs->n_temp; i++)
-                if (who.id == TREE_TEMP + rs->temp[i].pid)
+                if (who.id == TREE_TEMP + rs->temp[i].vpid)
                         return rs->temp[i].tracee;
         struct restore_task *t = restore_task_of(rs, who.id);
         if (!t)
@@ -94,6 +98,22 @@ static int read_task(struct restore *rs, const Gantry__Tree__Task *m, size_t i, 
         return 0;
 }
 
+static int read_dead(const struct restore *rs, const Gantry__Tree__Dead *m, struct restore_dead *ret, struct err *err)
+{
+        int status = (int)m->status;
+        size_t at = 0;
+
+        while (at < rs->n_task && rs->task[at].id != m->parent)
+                at++;
+        bool possible = at < rs->n_task && m->status <= 0xffff && (WIFEXITED(status) || (WIFSIGNALED(status) && m->status <= SIGNAL_MAX)) &&
+                        m->exit_signal <= SIGNAL_MAX && m->exit_signal != SIGKILL && m->exit_signal != SIGSTOP && m->comm.len < 16 &&
+                        m->n_uid == 3 && m->n_gid == 3;
+        if (!possible)
+                return err_set(err, EX_IMAGE, "cannot restore the image", "a process that has ended is impossible", "process %u", m->pid);
+        *ret = (struct restore_dead){ m->pid, at };
+        return 0;
+}
+
 int restore_read_tree(struct restore *rs, struct err *err)
 {
         for (size_t i = 0; i < rs->n_rec; i++)
@@ -102,25 +122,47 @@ int restore_read_tree(struct restore *rs, struct err *err)
         if (!rs->tree)
                 return err_set(err, EX_IMAGE, "cannot restore the image", "it has no process tree", "%s", "");
         const Gantry__Tree *m = (const Gantry__Tree *)(const void *)rs->tree->msg;
-        _cleanup_free_ struct plan_task *p = calloc(m->n_task ? m->n_task : 1, sizeof(*p));
+        _cleanup_free_ struct plan_task *p = calloc(m->n_task + m->n_dead + 1, sizeof(*p));
         rs->task = calloc(m->n_task ? m->n_task : 1, sizeof(*rs->task));
-        if (!p || !rs->task)
+        rs->dead = calloc(m->n_dead ? m->n_dead : 1, sizeof(*rs->dead));
+        if (!p || !rs->task || !rs->dead)
                 return kind_nomem(err);
         for (size_t i = 0; i < m->n_task; i++) {
                 rs->n_task = i + 1;
                 int r = read_task(rs, m->task[i], i, err);
                 if (r < 0)
                         return r;
-                p[i] = (struct plan_task){ m->task[i]->pid, m->task[i]->pgid, m->task[i]->sid, rs->task[i].parent_at };
+                p[i] = (struct plan_task){ m->task[i]->pid, m->task[i]->pgid, m->task[i]->sid, rs->task[i].parent_at,
+                                           (int)m->task[i]->exit_signal };
+                if (m->task[i]->exit_signal > SIGNAL_MAX)
+                        return err_set(err, EX_IMAGE, "cannot restore the image", "a process is impossible", "process %u", m->task[i]->pid);
         }
-        return tree_plan(p, m->n_task, &rs->plan, err);
+        for (size_t i = 0; i < m->n_dead; i++) {
+                const Gantry__Tree__Dead *x = m->dead[i];
+                int r = read_dead(rs, x, &rs->dead[i], err);
+                if (r < 0)
+                        return r;
+                p[m->n_task + i] = (struct plan_task){ x->pid, x->pgid, x->sid, rs->dead[i].parent_at, (int)x->exit_signal };
+        }
+        rs->n_dead = m->n_dead;
+        return tree_plan(p, m->n_task + m->n_dead, &rs->plan, err);
 }
 
 /* ---- TREE ---- */
 
+/* The planner's numbers: tasks, behind them the dead, and temporaries far behind both. */
 static uint64_t actor_id(const struct restore *rs, size_t at)
 {
-        return at >= TREE_TEMP ? at : rs->task[at].id;
+        if (at >= TREE_TEMP)
+                return at;
+        return at < rs->n_task ? rs->task[at].id : TREE_TEMP + rs->dead[at - rs->n_task].vpid;
+}
+
+static size_t parent_of(const struct restore *rs, const struct tree_op *op)
+{
+        if (op->task >= TREE_TEMP)
+                return op->actor;
+        return op->task < rs->n_task ? rs->task[op->task].parent_at : rs->dead[op->task - rs->n_task].parent_at;
 }
 
 /* clone3 in the actor. The pid is chosen in the container's namespace, which is the innermost one. */
@@ -143,7 +185,7 @@ static void op_tape(struct restore *rs, const struct tree_op *op)
         switch (op->type) {
         case TREE_CLONE:
                 tape_label(t, "make process %u", op->pid);
-                (void)tape_clone(t, op->sibling ? (uint64_t)CLONE_PARENT : 0, op->pid, op->sibling ? 0 : SIGCHLD);
+                (void)tape_clone(t, op->sibling ? (uint64_t)CLONE_PARENT : 0, op->pid, op->sibling ? 0 : op->exit_signal);
                 break;
         case TREE_SETSID:
                 tape_label(t, "lead session");
@@ -181,8 +223,8 @@ static void lift_limits(pid_t pid)
 static int adopt(struct restore *rs, const struct tree_op *op, struct err *err)
 {
         struct tracee *from = restore_tracee(rs, (struct actor){ ACTOR_TASK, actor_id(rs, op->actor) });
-        size_t parent = op->task < TREE_TEMP ? rs->task[op->task].parent_at : op->actor;
-        pid_t pid = child_by_number(parent < TREE_TEMP ? rs->task[parent].pid : tracee_tid(from), op->pid);
+        size_t parent = parent_of(rs, op);
+        pid_t pid = child_by_number(parent < rs->n_task ? rs->task[parent].pid : tracee_tid(from), op->pid);
         struct tracee *t = NULL;
 
         if (pid < 0)
@@ -190,12 +232,14 @@ static int adopt(struct restore *rs, const struct tree_op *op, struct err *err)
         int r = tracee_adopt(pid, TRACEE_EXITKILL, &t, err);
         if (r >= 0)
                 r = tracee_agent_inherit(t, from, err);
-        if (op->task >= TREE_TEMP) {
-                if (rs->n_temp == ELEMENTSOF(rs->temp))
-                        return err_set(err, EX_NOSPC, "cannot restore the process tree", "too many sessions without a leader", "%s", "");
-                rs->temp[rs->n_temp].pid = op->pid;
-                rs->temp[rs->n_temp].host = pid;
-                rs->temp[rs->n_temp++].tracee = t;
+        if (op->task >= rs->n_task) {
+                struct restore_temp *grown = realloc(rs->temp, (rs->n_temp + 1) * sizeof(*grown));
+                if (!grown) {
+                        (void)tracee_detach(t, NULL); /* it dies with the rest of its pid namespace */
+                        return kind_nomem(err);
+                }
+                rs->temp = grown;
+                grown[rs->n_temp++] = (struct restore_temp){ op->pid, pid, t };
                 return r < 0 ? r : 0;
         }
         struct restore_task *task = &rs->task[op->task];
@@ -215,18 +259,17 @@ static int adopt(struct restore *rs, const struct tree_op *op, struct err *err)
 static void end_temp(struct restore *rs, uint32_t pid)
 {
         for (size_t i = 0; i < rs->n_temp; i++) {
-                if (rs->temp[i].pid != pid || !rs->temp[i].tracee)
+                if (rs->temp[i].vpid != pid || !rs->temp[i].tracee)
                         continue;
-                _cleanup_close_ int fd = pidfd_open_proc(rs->temp[i].host, NULL);
+                _cleanup_close_ int fd = pidfd_open_proc(rs->temp[i].pid, NULL);
                 if (fd >= 0)
                         (void)pidfd_signal(fd, SIGKILL, NULL);
                 (void)tracee_detach(TAKE_PTR(rs->temp[i].tracee), NULL);
         }
 }
 
-int restore_tree(struct restore *rs, struct err *err)
+static int play_plan(struct restore *rs, struct err *err)
 {
-        lift_limits(rs->task[0].pid);
         for (unsigned w = 0; w < rs->plan.waves; w++) {
                 bool any = false;
                 for (size_t i = 0; i < rs->plan.n; i++) {
@@ -247,6 +290,80 @@ int restore_tree(struct restore *rs, struct err *err)
                         return r;
         }
         return 0;
+}
+
+static uint64_t signal_bit(unsigned sig)
+{
+        return sig ? UINT64_C(1) << (sig - 1) : 0;
+}
+
+/* Signals of children that ended while the tree was made: what a signal's receiver ignores is discarded, also when it is
+ * pending. Before the dead end, this also makes sure that they are not reaped by themselves. */
+static int forget_ends(struct restore *rs, const Gantry__Tree *m, struct err *err)
+{
+        uint64_t ignore[4] = { 1 }, standard[4] = { 0 }; /* struct sigaction as the kernel has it: SIG_IGN, SIG_DFL */
+        bool any = false;
+
+        for (size_t i = 0; i < rs->n_task; i++) {
+                uint64_t told = 0;
+                for (size_t k = 0; k < rs->plan.n; k++)
+                        if (rs->plan.op[k].type == TREE_WAIT && rs->plan.op[k].actor == i)
+                                told |= signal_bit(SIGCHLD);
+                for (size_t k = 0; k < m->n_dead; k++)
+                        if (rs->dead[k].parent_at == i)
+                                told |= signal_bit(SIGCHLD) | signal_bit(m->dead[k]->exit_signal);
+                for (unsigned sig = 1; sig <= SIGNAL_MAX; sig++) {
+                        if (!(told & signal_bit(sig)) || sig == SIGKILL || sig == SIGSTOP)
+                                continue;
+                        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_TASK, rs->task[i].id });
+                        tape_label(t, "forget signal %u", sig);
+                        TAPE(t, SYS_rt_sigaction, A_IMM(sig), A_DATA(tape_data(t, ignore, sizeof(ignore))), A_IMM(0), A_IMM(8));
+                        TAPE(t, SYS_rt_sigaction, A_IMM(sig), A_DATA(tape_data(t, standard, sizeof(standard))), A_IMM(0), A_IMM(8));
+                        any = true;
+                }
+        }
+        return any ? phase_play(rs, err) : 0;
+}
+
+/* What is seen of a zombie beside its place and its status. */
+static void dead_tape(struct restore *rs, const Gantry__Tree__Dead *m)
+{
+        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_TASK, TREE_TEMP + m->pid });
+        char comm[16] = { 0 };
+        uint64_t standard[4] = { 0 };
+
+        memcpy(comm, m->comm.data, m->comm.len);
+        tape_label(t, "be dead process %u", m->pid);
+        if (WIFSIGNALED(m->status) && WTERMSIG(m->status) != SIGKILL && WTERMSIG(m->status) != SIGSTOP)
+                TAPE(t, SYS_rt_sigaction, A_IMM(WTERMSIG(m->status)), A_DATA(tape_data(t, standard, sizeof(standard))), A_IMM(0), A_IMM(8));
+        TAPE(t, SYS_prctl, A_IMM(PR_SET_NAME), A_DATA(tape_data(t, comm, sizeof(comm))));
+        TAPE(t, SYS_setresgid, A_IMM(m->gid[0]), A_IMM(m->gid[1]), A_IMM(m->gid[2]));
+        TAPE(t, SYS_setresuid, A_IMM(m->uid[0]), A_IMM(m->uid[1]), A_IMM(m->uid[2]));
+}
+
+static int end_dead(struct restore *rs, struct err *err)
+{
+        const Gantry__Tree *m = (const Gantry__Tree *)(const void *)rs->tree->msg;
+        int r = forget_ends(rs, m, err);
+
+        if (r < 0 || !m->n_dead)
+                return r;
+        for (size_t i = 0; i < m->n_dead; i++)
+                dead_tape(rs, m->dead[i]);
+        r = phase_play(rs, err);
+        for (size_t i = 0; r >= 0 && i < m->n_dead; i++)
+                for (size_t k = 0; r >= 0 && k < rs->n_temp; k++)
+                        if (rs->temp[k].vpid == m->dead[i]->pid && rs->temp[k].tracee)
+                                r = tracee_exit(TAKE_PTR(rs->temp[k].tracee), (int)m->dead[i]->status, err);
+        return r < 0 ? r : forget_ends(rs, m, err);
+}
+
+int restore_tree(struct restore *rs, struct err *err)
+{
+        lift_limits(rs->task[0].pid);
+        int r = play_plan(rs, err);
+
+        return r < 0 ? r : end_dead(rs, err);
 }
 
 /* ---- THREADS ---- */

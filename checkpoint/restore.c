@@ -598,6 +598,8 @@ void restore_free(struct restore *rs)
         fd_close(rs->root_fd);
         free(rs->object);
         free(rs->task);
+        free(rs->dead);
+        free(rs->temp);
         free(rs->tape);
         free(rs->map);
         free(rs->by_id);

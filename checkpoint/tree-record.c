@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/tree.h"
 #include "proto/tree.pb-c.h"
 
 static int add_spans(struct dump *d, size_t task, Gantry__Tree__Mm *m)
@@ -66,6 +68,64 @@ static Gantry__Tree__Task *task_message(const struct dump_task *t)
         return m;
 }
 
+static Gantry__Tree__Dead *dead_message(const struct dump *d, const struct dump_dead *x)
+{
+        Gantry__Tree__Dead *m = KIND_NEW(Gantry__Tree__Dead, gantry__tree__dead__init);
+
+        if (!m)
+                return NULL;
+        m->pid = (uint32_t)x->vpid;
+        m->parent = d->task[x->parent].id;
+        m->pgid = (uint32_t)x->vpgid;
+        m->sid = (uint32_t)x->vsid;
+        m->exit_signal = (uint32_t)x->exit_signal;
+        m->status = (uint32_t)x->status;
+        m->comm.len = strlen(x->comm);
+        m->comm.data = kind_memdup(x->comm, m->comm.len);
+        m->uid = kind_memdup(x->uid, sizeof(x->uid));
+        m->gid = kind_memdup(x->gid, sizeof(x->gid));
+        m->n_uid = m->uid ? 3 : 0;
+        m->n_gid = m->gid ? 3 : 0;
+        return m;
+}
+
+static int add_dead(const struct dump *d, Gantry__Tree *m, struct err *err)
+{
+        m->dead = calloc(d->n_dead ? d->n_dead : 1, sizeof(*m->dead));
+        for (size_t i = 0; m->dead && i < d->n_dead; i++) {
+                Gantry__Tree__Dead *x = dead_message(d, &d->dead[i]);
+                if (!x)
+                        return kind_nomem(err);
+                m->dead[m->n_dead++] = x;
+                if (!x->n_uid || !x->n_gid || (x->comm.len && !x->comm.data))
+                        return kind_nomem(err);
+        }
+        return m->dead ? 0 : kind_nomem(err);
+}
+
+/* A tree that nobody can rebuild is refused while it still runs, and not when its memory has been copied. */
+int tree_check(const struct dump *d, struct err *err)
+{
+        size_t n = d->n_task + d->n_dead;
+        _cleanup_free_ struct plan_task *p = calloc(n ? n : 1, sizeof(*p));
+        struct tree_plan plan = {};
+
+        if (!p)
+                return kind_nomem(err);
+        for (size_t i = 0; i < d->n_task; i++) {
+                const struct dump_task *t = &d->task[i];
+                p[i] = (struct plan_task){ (uint32_t)t->vpid, (uint32_t)t->vpgid, (uint32_t)t->vsid, t->parent_at,
+                                           t->thread[0].stat.exit_signal };
+        }
+        for (size_t i = 0; i < d->n_dead; i++) {
+                const struct dump_dead *x = &d->dead[i];
+                p[d->n_task + i] = (struct plan_task){ (uint32_t)x->vpid, (uint32_t)x->vpgid, (uint32_t)x->vsid, x->parent, x->exit_signal };
+        }
+        int r = tree_plan(p, n, &plan, err);
+        tree_plan_done(&plan);
+        return r;
+}
+
 int tree_record(struct dump *d, struct record *ret, struct err *err)
 {
         Gantry__Tree *m = KIND_NEW(Gantry__Tree, gantry__tree__init);
@@ -90,5 +150,5 @@ int tree_record(struct dump *d, struct record *ret, struct err *err)
                 if (t->n_thread != d->task[i].n_thread || add_spans(d, i, mm) < 0)
                         return kind_nomem(err);
         }
-        return 0;
+        return add_dead(d, m, err);
 }

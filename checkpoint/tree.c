@@ -14,6 +14,7 @@
  */
 #include "checkpoint/tree.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -84,7 +85,7 @@ static size_t maker(const struct state *s, const bool *before, const uint32_t *s
         if (!s->birth[c] || sid[p] == s->birth[c])
                 return p;
         for (size_t l = 1; l < s->n; l++)
-                if (before[l] && s->t[l].parent == p && sid[l] == s->birth[c]) {
+                if (before[l] && s->t[l].parent == p && sid[l] == s->birth[c] && s->t[l].exit_signal == s->t[c].exit_signal) {
                         *ret_sibling = true;
                         return l;
                 }
@@ -103,7 +104,8 @@ static int clones(struct state *s, const bool *before, const uint32_t *sid)
                 s->there[c] = true;
                 s->sid[c] = sid[m];
                 s->pg[c] = s->pg[m];
-                if (add(s, (struct tree_op){ .type = TREE_CLONE, .actor = m, .task = c, .pid = s->t[c].pid, .sibling = sibling }) < 0)
+                if (add(s, (struct tree_op){ .type = TREE_CLONE, .actor = m, .task = c, .pid = s->t[c].pid, .sibling = sibling,
+                                             .exit_signal = s->t[c].exit_signal }) < 0)
                         return -EX_NOSPC;
         }
         return 0;
@@ -135,7 +137,8 @@ static int born(struct state *s, size_t c, size_t maker, uint32_t sid, uint32_t 
         s->there[c] = true;
         s->sid[c] = sid;
         s->pg[c] = pg;
-        return add(s, (struct tree_op){ .type = TREE_CLONE, .actor = maker, .task = c, .pid = s->t[c].pid, .sibling = sibling });
+        return add(s, (struct tree_op){ .type = TREE_CLONE, .actor = maker, .task = c, .pid = s->t[c].pid, .sibling = sibling,
+                                        .exit_signal = s->t[c].exit_signal });
 }
 
 static int end_temp(struct state *s, size_t temp, uint32_t pid, size_t parent)
@@ -156,7 +159,7 @@ static int orphan(struct state *s, size_t c, size_t l)
         uint32_t pid = spare_pid(s);
         size_t temp = TREE_TEMP + pid;
 
-        if (add(s, (struct tree_op){ .type = TREE_CLONE, .actor = l, .task = temp, .pid = pid }) < 0)
+        if (add(s, (struct tree_op){ .type = TREE_CLONE, .actor = l, .task = temp, .pid = pid, .exit_signal = SIGCHLD }) < 0)
                 return -EX_NOSPC;
         s->wave++;
         if (born(s, c, temp, s->sid[l], s->pg[l], false) < 0)
@@ -164,19 +167,20 @@ static int orphan(struct state *s, size_t c, size_t l)
         return end_temp(s, temp, pid, l);
 }
 
-/* Nobody is left in c's session and its leader is gone: a temporary leads it; every such child of c's parent is born of it. */
+/* Nobody is left in c's session and its leader is gone: a temporary leads it; every such child of c's parent is born of it. A
+ * child whose end is told by another signal than c's is left, and refused in the end. */
 static int dead_leader(struct state *s, size_t c)
 {
         size_t p = s->t[c].parent, temp = TREE_TEMP + s->birth[c];
         uint32_t sid = s->birth[c];
-        int r = add(s, (struct tree_op){ .type = TREE_CLONE, .actor = p, .task = temp, .pid = sid });
+        int r = add(s, (struct tree_op){ .type = TREE_CLONE, .actor = p, .task = temp, .pid = sid, .exit_signal = s->t[c].exit_signal });
 
         s->wave++;
         if (r >= 0)
                 r = add(s, (struct tree_op){ .type = TREE_SETSID, .actor = temp });
         s->wave++;
         for (size_t i = c; r >= 0 && i < s->n; i++)
-                if (!s->there[i] && s->t[i].parent == p && s->birth[i] == sid)
+                if (!s->there[i] && s->t[i].parent == p && s->birth[i] == sid && s->t[i].exit_signal == s->t[c].exit_signal)
                         r = born(s, i, temp, sid, sid, true);
         return r < 0 ? r : end_temp(s, temp, sid, p);
 }
@@ -227,7 +231,7 @@ static int dead_group(struct state *s, size_t i)
         uint32_t pg = s->t[i].pgid;
         size_t temp = TREE_TEMP + pg;
 
-        if (add(s, (struct tree_op){ .type = TREE_CLONE, .actor = i, .task = temp, .pid = pg }) < 0)
+        if (add(s, (struct tree_op){ .type = TREE_CLONE, .actor = i, .task = temp, .pid = pg, .exit_signal = SIGCHLD }) < 0)
                 return -EX_NOSPC;
         s->wave++;
         if (add(s, (struct tree_op){ .type = TREE_SETPGID, .actor = temp, .pid = pg }) < 0)

@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 /* A task as the planner needs it; index 0 is init, parents come before their children. */
-struct plan_task { uint32_t pid, pgid, sid; size_t parent; };
+struct plan_task { uint32_t pid, pgid, sid; size_t parent; int exit_signal; };
 
 enum tree_op_type {
         TREE_CLONE,        /* actor makes `task` (or the temporary `pid`), with CLONE_PARENT if `sibling` */
@@ -21,7 +21,8 @@ enum tree_op_type {
         TREE_WAIT          /* actor waits for the temporary `pid` */
 };
 #define TREE_TEMP ((size_t)1 << 32)   /* actor or task index ≥ this: the temporary with that pid */
-struct tree_op { enum tree_op_type type; size_t actor, task; uint32_t pid; uint8_t sibling; unsigned wave; };
+/* exit_signal: of TREE_CLONE; a sibling has its maker's, and none is planned that should have another. */
+struct tree_op { enum tree_op_type type; size_t actor, task; uint32_t pid; uint8_t sibling; int exit_signal; unsigned wave; };
 struct tree_plan { struct tree_op *op; size_t n, cap; unsigned waves; };
 
 int tree_plan(const struct plan_task *t, size_t n, struct tree_plan *ret, struct err *err);

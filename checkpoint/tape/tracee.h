@@ -57,6 +57,10 @@ int tracee_set(struct tracee *t, const struct cpu_state *s, struct err *err);
 /* Pending signals in queue order (PTRACE_PEEKSIGINFO), of the thread or shared by the process. Caller frees. */
 int tracee_pending(struct tracee *t, bool shared, siginfo_t **ret, size_t *ret_n, struct err *err);
 
+/* The process (one thread, an agent) ends with a status as wait(2) tells it, an exit code or a signal without a core dump, and is
+ * left to its parent. Waits until it has ended. Frees, also on failure. */
+int tracee_exit(struct tracee *t, int status, struct err *err);
+
 /* Seccomp filters of the thread, newest first (PTRACE_SECCOMP_GET_FILTER): how many, and one as sock_filter array; caller frees. */
 int tracee_filters(struct tracee *t, size_t *ret_n, struct err *err);
 int tracee_filter(struct tracee *t, size_t index, void **ret, size_t *ret_insns, struct err *err);

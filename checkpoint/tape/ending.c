@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A process that ends as it is told. A tape cannot: its agent comes back. So the process is let go at the agent's `syscall`
+ * instruction with the registers of exit_group(2), or with a signal pending and nothing blocked.
+ *
+ * Let go before it ends, because a tracer would have to reap what is to be left to the parent.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/pidfd.h"
+#include "checkpoint/tape/tracee-int.h"
+
+#define END_MS 5000
+
+static int set_end(struct tracee *t, int pidfd, int status, struct err *err)
+{
+        _cleanup_free_ struct cpu_state *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return err_sys(err, EX_FAIL, ENOMEM, "cannot end a process", "process %d", (int)t->tid);
+        s->regs = t->regs;
+        s->regs.rip = agent_insn(t);
+        s->regs.rax = SYS_exit_group;
+        s->regs.rdi = (unsigned long long)WEXITSTATUS(status);
+        s->regs.orig_rax = UINT64_MAX; /* in no system call: nothing is restarted */
+        s->sigmask = WIFSIGNALED(status) ? 0 : MASK_ALL;
+        int r = tracee_set(t, s, err);
+        if (r == 0 && WIFSIGNALED(status))
+                r = pidfd_signal(pidfd, WTERMSIG(status), err);
+        return r < 0 ? r : 0;
+}
+
+static int await_end(int pidfd, pid_t pid, struct err *err)
+{
+        struct pollfd p = { .fd = pidfd, .events = POLLIN };
+        int r;
+
+        do
+                r = poll(&p, 1, END_MS);
+        while (r < 0 && errno == EINTR);
+        if (r > 0)
+                return 0;
+        return err_set(err, EX_FAIL, "cannot end a process", "it goes on", "process %d", (int)pid);
+}
+
+int tracee_exit(struct tracee *t, int status, struct err *err)
+{
+        pid_t pid = t->tid;
+        _cleanup_close_ int pidfd = pidfd_open_proc(pid, err);
+        int r = pidfd < 0 ? pidfd : set_end(t, pidfd, status, err);
+
+        if (r < 0) {
+                (void)tracee_detach(t, NULL); /* with what it had; its tree is undone by the caller */
+                return r;
+        }
+        r = tracee_detach(t, err);
+        return r < 0 ? r : await_end(pidfd, pid, err);
+}
