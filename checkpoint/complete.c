@@ -6,9 +6,15 @@
  * leave what the stub has in its place: no signal handlers, all capabilities that the container may have, no system call
  * filter. The same holds for objects that records point at: what the tree names has to be there.
  *
- * Not here: objects of the closed world (files, mappings, mounts), whose number nobody knows beforehand.
+ * Where a container is restored (a subject with ids of its own), the image must bring its namespaces and mounts too: the ground has only
+ * a copy of the node's mounts until the planner has moved into the container's root, and without a record it never would.
+ *
+ * Not here: objects of the closed world (files, mappings), whose number nobody knows beforehand.
  */
+#include "checkpoint/kind/kinds.h"
 #include "checkpoint/restore-int.h"
+#include "proto/mounts.pb-c.h"
+#include "proto/ns-user.pb-c.h"
 
 bool has_record(const struct restore *rs, uint16_t kind, uint64_t id)
 {
@@ -70,11 +76,49 @@ static int check_kind(const struct restore *rs, const struct kind *k, const stru
         }
 }
 
+static const struct record *first_of(const struct restore *rs, uint16_t kind)
+{
+        for (size_t i = 0; i < rs->n_rec; i++)
+                if (rs->rec[i].kind == kind)
+                        return &rs->rec[i];
+        return NULL;
+}
+
+static int no_container(struct err *err, const char *lacks)
+{
+        err_set(err, EX_IMAGE, "cannot restore the image", "", "%s", lacks);
+        err_why(err, "it has no record of this: it is no image of a container");
+        return err_remedy(err, "take one with ctrctl checkpoint CT DIR; a tree that was taken by --pid is no container");
+}
+
+static int check_container(const struct restore *rs, const struct kind *const *table, size_t n, struct err *err)
+{
+        const struct record *r;
+
+        for (size_t k = 0; k < n; k++)
+                if (table[k]->cls == CLS_NS && table[k]->take && !first_of(rs, table[k]->number))
+                        return no_container(err, table[k]->stem);
+        r = first_of(rs, RECORD_MOUNTS);
+        if (!r || ((const Gantry__Mounts *)(const void *)r->msg)->n_mount == 0)
+                return no_container(err, "mounts");
+        r = first_of(rs, KIND_NS_USER);
+        uint32_t count = r ? ((const Gantry__NsUser *)(const void *)r->msg)->count : 0;
+        if (count <= rs->s.ids->count)
+                return 0;
+        err_set(err, EX_IMAGE, "cannot restore the image", "it has more ids than this container", "%u ids", count);
+        return err_remedy(err, "give the container as many: idmap in its ct.conf");
+}
+
 int complete_check(const struct restore *rs, struct err *err)
 {
         size_t n;
         const struct kind *const *table = kind_table(&n);
 
+        if (rs->s.ids) {
+                int r = check_container(rs, table, n, err);
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < rs->n_task; i++)
                 for (size_t k = 0; k < n; k++) {
                         int r = table[k]->take && !table[k]->claim ? check_kind(rs, table[k], &rs->task[i], err) : 0;
