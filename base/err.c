@@ -102,20 +102,21 @@ int err_remedy(struct err *e, const char *fmt, ...)
 
 int err_wrap(struct err *e, const char *what, const char *on_fmt, ...)
 {
-        char inner[sizeof(e->what) + sizeof(e->on) + sizeof(e->why) + 8];
+        char inner[sizeof(e->what) + sizeof(e->on) + sizeof(e->why) + 8], on[sizeof(e->on)];
         va_list ap;
 
         if (!e)
                 return -EX_FAIL;
-        if (e->on[0])
-                snprintf(inner, sizeof(inner), "%s (%s): %s", e->what, e->on, e->why);
-        else
-                snprintf(inner, sizeof(inner), "%s: %s", e->what, e->why);
+        va_start(ap, on_fmt);
+        vsnprintf(on, sizeof(on), on_fmt, ap);
+        va_end(ap);
+        const char *inner_what = strcmp(e->what, what) == 0 ? "" : e->what;
+        const char *inner_on = !inner_what[0] && strcmp(e->on, on) == 0 ? "" : e->on;
+        snprintf(inner, sizeof(inner), "%s%s%s%s%s%s", inner_what, inner_what[0] && inner_on[0] ? " (" : "", inner_on,
+                 inner_what[0] && inner_on[0] ? ")" : "", inner_what[0] || inner_on[0] ? ": " : "", e->why);
         str_copy(e->why, sizeof(e->why), inner);
         str_copy(e->what, sizeof(e->what), what);
-        va_start(ap, on_fmt);
-        vsnprintf(e->on, sizeof(e->on), on_fmt, ap);
-        va_end(ap);
+        str_copy(e->on, sizeof(e->on), on);
         return -e->code;
 }
 
@@ -131,10 +132,33 @@ int err_take(struct err *e, const struct err *from)
         return -from->code;
 }
 
+const char *err_advice(const struct err *e)
+{
+        if (e->remedy[0])
+                return e->remedy;
+        if (e->code == EX_PERM)
+                return "run it as root, with all capabilities";
+        if (e->code != EX_NOSPC)
+                return "";
+        switch (e->sys) {
+        case ENOSPC:
+        case EDQUOT:
+                return "free some space there, or choose another place";
+        case ENOMEM:
+                return "free some memory";
+        case EMFILE:
+        case ENFILE:
+                return "raise the limit of open files";
+        default:
+                return "";
+        }
+}
+
 char *err_format(const struct err *e, char *ret, unsigned long size)
 {
-        snprintf(ret, size, "%s%s%s: %s%s%s", e->what, e->on[0] ? ": " : "", e->on, e->why,
-                 e->remedy[0] ? ". " : "", e->remedy);
+        const char *advice = err_advice(e);
+
+        snprintf(ret, size, "%s%s%s: %s%s%s", e->what, e->on[0] ? ": " : "", e->on, e->why, advice[0] ? ". " : "", advice);
         return ret;
 }
 

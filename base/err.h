@@ -17,7 +17,7 @@ struct err {
         int sys;           /* errno at the origin, 0 where no system call was at fault */
         char what[96];     /* what failed: "cannot mount the file system" */
         char on[160];      /* on which object: "/var/lib/gantry/ct/web1/root.img" */
-        char why[160];     /* why: "No space left on device", or the text of a wrapped error */
+        char why[384];     /* why: "No space left on device", or the text of a wrapped error */
         char remedy[192];  /* what to do about it; may be empty */
 };
 
@@ -36,8 +36,11 @@ int err_why(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 /* Sets the remedy, if none is set yet. Returns -e->code, so that `return err_remedy(e, …)` ends a function. */
 int err_remedy(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 
-/* Adds an outer "what: on"; the inner text moves into why. Returns -e->code. */
+/* Adds an outer "what: on"; the inner text moves into why, but for what the outer one says again. Returns -e->code. */
 int err_wrap(struct err *e, const char *what, const char *on_fmt, ...) PRINTF(3, 4);
+
+/* The remedy; where none was set, what helps against a full disk, no memory, no descriptors or a missing privilege; "". */
+const char *err_advice(const struct err *e);
 
 /* "what: on: why. remedy" on one line, NUL-terminated; returns ret. */
 char *err_format(const struct err *e, char *ret, unsigned long size);

@@ -69,6 +69,52 @@ Test(err, wrap_keeps_code_errno_and_remedy)
         cr_assert_str_eq(e.remedy, "make it");
 }
 
+Test(err, what_to_do_is_known_for_some)
+{
+        struct err e = {};
+        char text[512];
+
+        err_sys(&e, EX_FAIL, ENOSPC, "cannot write", "%s", "a");
+        err_wrap(&e, "cannot checkpoint", "%s", "web1");
+        cr_assert(strstr(err_advice(&e), "free some space"));
+        cr_assert(strstr(err_format(&e, text, sizeof(text)), ": No space left on device. free some space"), "%s", text);
+        err_remedy(&e, "%s", "buy a disk");
+        cr_assert_str_eq(err_advice(&e), "buy a disk", "the nearer one comes first");
+        err_sys(&e, EX_FAIL, EACCES, "cannot open", "%s", "a");
+        cr_assert(strstr(err_advice(&e), "root"));
+        err_sys(&e, EX_FAIL, EIO, "cannot write", "%s", "a");
+        cr_assert_str_eq(err_advice(&e), "");
+}
+
+Test(err, wrap_says_nothing_twice)
+{
+        struct err e = {};
+
+        err_set(&e, EX_STATE, "cannot restore the container", "it runs", "%s", "web1");
+        err_wrap(&e, "cannot restore the container", "%s", "web1");
+        cr_assert_str_eq(e.why, "it runs");
+        err_set(&e, EX_IMAGE, "cannot restore the container", "it is damaged", "%s", "phase tree");
+        err_wrap(&e, "cannot restore the container", "%s", "web1");
+        cr_assert_str_eq(e.on, "web1");
+        cr_assert_str_eq(e.why, "phase tree: it is damaged");
+        err_set(&e, EX_FAIL, "cannot open", "no such file", "%s", "web1");
+        err_wrap(&e, "cannot read", "%s", "web1");
+        cr_assert_str_eq(e.why, "cannot open (web1): no such file", "another sentence about the same object");
+}
+
+/* What the deepest text of a refusal and its three wraps take; a cut one has lost the reason. */
+Test(err, a_refusal_fits)
+{
+        struct err e = {};
+
+        err_set(&e, EX_UNSUPPORTED, "cannot checkpoint", "process 4194304 (fifteen-letters) holds a pipe whose other end is outside of the container",
+                "%s", "fd-pipe, descriptor 1048575: pipe:[18446744073709551615]");
+        err_wrap(&e, "cannot dump", "%s", "fd-pipe of process 4194304 (fifteen-letters)");
+        err_wrap(&e, "cannot checkpoint the container", "%s", "web1");
+        err_wrap(&e, "cannot migrate the container", "%s", "web1");
+        cr_assert(strstr(e.why, "outside of the container"), "%s", e.why);
+}
+
 Test(err, long_text_is_cut)
 {
         struct err e = {};
