@@ -13,6 +13,7 @@
  *
  * The first error is kept: what was lost once cannot be made whole by later calls, so the close fails.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -22,8 +23,9 @@
 #include <sys/utsname.h>
 #include <xxhash.h>
 
-#include "base/path.h"
+#include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "checkpoint/image-int.h"
@@ -58,9 +60,19 @@ struct image_writer {
 
 /* ---- bytes ---- */
 
+/* A file of the directory form is told by its name: who reads the message knows no descriptors. */
+static int on_file(const struct image_writer *w, int r, const char *file, struct err *err)
+{
+        if (r < 0 && err)
+                snprintf(err->on, sizeof(err->on), "%.100s/%s", w->tmp, file);
+        return r;
+}
+
 static int write_records(struct image_writer *w, const void *p, size_t n, struct err *err)
 {
-        return w->out.put ? w->out.put(w->out.c, p, n, err) : fd_write_full(w->records_fd, p, n, err);
+        if (w->out.put)
+                return w->out.put(w->out.c, p, n, err);
+        return on_file(w, fd_write_full(w->records_fd, p, n, err), IMAGE_RECORDS_FILE, err);
 }
 
 static int flush_buffer(struct image_writer *w, struct err *err)
@@ -155,7 +167,7 @@ static int write_pages(struct image_writer *w, const uint8_t *bytes, size_t n, s
         if (!n)
                 return 0;
         if (!w->out.put)
-                return fd_pwrite_full(w->pages_fd, bytes, n, (off_t)w->pages_bytes, err);
+                return on_file(w, fd_pwrite_full(w->pages_fd, bytes, n, (off_t)w->pages_bytes, err), IMAGE_PAGES_FILE, err);
         int r = flush_buffer(w, err);
         return r < 0 ? r : w->out.put(w->out.c, bytes, n, err);
 }
@@ -402,14 +414,37 @@ static int lock_tmp(struct image_writer *w, struct err *err)
         return err_sys(err, EX_FAIL, errno, WHAT, "%s", w->tmp);
 }
 
+/* What a killed checkpoint left, and nothing else: somebody's own directory may have that name too. */
+static int remove_left(struct image_writer *w, struct err *err)
+{
+        int r = lock_tmp(w, err);
+
+        if (r < 0)
+                return r;
+        int list = path_open(w->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0, err);
+        if (list < 0)
+                return list;
+        _cleanup_closedir_ DIR *d = fdopendir(list);
+        if (!d) {
+                fd_close(list);
+                return err_sys(err, EX_FAIL, ENOMEM, WHAT, "%s", w->tmp);
+        }
+        for (const struct dirent *e; (e = readdir(d));) {
+                if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") || str_eq(e->d_name, IMAGE_RECORDS_FILE) ||
+                    str_eq(e->d_name, IMAGE_PAGES_FILE))
+                        continue;
+                err_set(err, EX_EXISTS, WHAT, "a directory of that name holds other things, and it is needed", "%s", w->tmp);
+                return err_remedy(err, "rename it, or choose another name for the image");
+        }
+        return path_remove_tree(w->parent_fd, w->tmp, err);
+}
+
 static int make_tmp(struct image_writer *w, struct err *err)
 {
         int r = sys_mkdirat(w->parent_fd, w->tmp, 0700);
 
         if (r == -EEXIST) {
-                r = lock_tmp(w, err);
-                if (r == 0)
-                        r = path_remove_tree(w->parent_fd, w->tmp, err);
+                r = remove_left(w, err);
                 w->dir_fd = fd_close(w->dir_fd);
                 if (r < 0)
                         return r;

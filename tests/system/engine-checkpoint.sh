@@ -115,6 +115,48 @@ test_limit() {
         result limit "$why"
 }
 
+# A tree that is no container: its image is whole, and no container goes on from it. The node's mounts, which its ground was made
+# of, would be the container's.
+test_pid() {
+        local why="" p v2
+        v2=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+        mkdir -p "$v2/$SUBTREE/tree"
+        # Without what this script has inherited: a descriptor of the node's would be refused.
+        (cd / && for p in $(ls /proc/self/fd); do [ "$p" -le 2 ] || eval "exec $p>&-"; done; exec setsid busybox sleep 1000) \
+                </dev/null >/dev/null 2>&1 &
+        p=$!
+        wait_for 5 eval '[ "$(cat /proc/'$p'/comm)" = busybox ] || [ "$(cat /proc/'$p'/comm)" = sleep ]'
+        why+=$(expect 6 "cgroup" -- "$CTL" checkpoint --pid $p "$DIR/tree")
+        echo $p >"$v2/$SUBTREE/tree/cgroup.procs" || why+="no cgroup;"
+        why+=$(expect 0 "1 tasks" -- "$CTL" checkpoint --pid $p "$DIR/tree" --leave-running)
+        [ -d /proc/$p ] && [ "$(cat "$v2/$SUBTREE/tree/cgroup.freeze")" = 0 ] || why+="it does not go on;"
+        why+=$(expect 0 whole -- "$CTL" image verify "$DIR/tree")
+        why+=$(expect 12 "no image of a container" -- "$CTL" restore web1 "$DIR/tree")
+        [ "$(state web1)" = stopped ] && clean web1 || why+="a refused restore leaves $(state web1), $(leftovers web1);"
+        why+=$(expect 0 -- "$CTL" checkpoint --pid $p "$DIR/tree2")
+        wait_for 5 eval '! [ -d /proc/'$p' ] || grep -q "State:.Z" /proc/'$p'/status' || why+="it did not end;"
+        kill -KILL $p 2>/dev/null
+        wait $p 2>/dev/null
+        why+=$(expect 4 999999 -- "$CTL" checkpoint --pid 999999 "$DIR/tree3")
+        wait_for 5 rmdir "$v2/$SUBTREE/tree" || why+="its cgroup is not empty;"
+        result pid "$why"
+}
+
+# A full disk is told by file and remedy, and nothing happens to the container; neither to a directory that is in the way.
+test_no_room() {
+        local why=""
+        mkdir -p "$DIR/full" && mount -t tmpfs -o size=64k full "$DIR/full" || why+="no tmpfs;"
+        why+=$(expect 9 "image.tmp/" "free some space" -- "$CTL" checkpoint web1 "$DIR/full/image")
+        [ -z "$(ls -A "$DIR/full")" ] || why+="left: $(ls -A "$DIR/full");"
+        umount "$DIR/full"
+        counting || why+="it stands still;"
+        mkdir -p "$DIR/mine.tmp" && echo letter >"$DIR/mine.tmp/letter"
+        why+=$(expect 5 "mine.tmp" -- "$CTL" checkpoint web1 "$DIR/mine")
+        [ "$(cat "$DIR/mine.tmp/letter")" = letter ] || why+="a directory of somebody's is gone;"
+        counting || why+="it stands still;"
+        result no-room "$why"
+}
+
 # A killed checkpoint leaves the container running, at once or when the next command has looked. The one exception is the
 # window of docs/ARCHITECTURE.md: killed while a tape plays (30-60 us each), a task ends, and then so does the container,
 # cleanly; it must be the exception.
@@ -191,6 +233,10 @@ test_leave_running
 test_restore
 test_image
 test_limit
+test_pid
+"$CTL" start web1
+wait_for 10 served
+test_no_room
 test_killed_checkpoint
 test_killed_restore
 test_refused

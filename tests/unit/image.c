@@ -205,6 +205,22 @@ Test(image, writer_leaves_nothing_or_all)
         dir_done(&d);
 }
 
+/* A directory NAME.tmp that no writer left is somebody's. */
+Test(image, writer_removes_its_own_only)
+{
+        struct dir d = dir_make();
+        struct image_writer *w = NULL;
+        struct err e = {};
+
+        cr_assert_eq(mkdirat(d.fd, "one.tmp", 0700), 0);
+        write_file(&d, "one.tmp/records", "killed", 6);
+        write_file(&d, "one.tmp/letters", "mine", 4);
+        cr_assert_eq(image_writer_open(d.fd, "one", &test_types, &w, &e), -EX_EXISTS);
+        cr_assert(strstr(e.on, "one.tmp") && e.remedy[0], "%s: %s", e.on, e.why);
+        cr_assert(path_exists(d.fd, "one.tmp/letters") && path_exists(d.fd, "one.tmp/records"));
+        dir_done(&d);
+}
+
 /* The first error stays: a session that overlooks it cannot close the image. */
 Test(image, writer_errors_stick)
 {
