@@ -19,8 +19,33 @@
 void report(const char *program, const struct err *err)
 {
         fprintf(stderr, "%s: %s%s%s: %s\n", program, err->what, err->on[0] ? ": " : "", err->on, err->why);
-        if (err->remedy[0])
-                fprintf(stderr, "        %s\n", err->remedy);
+        if (err_advice(err)[0])
+                fprintf(stderr, "        %s\n", err_advice(err));
+}
+
+void error_json(struct strbuf *to, const struct err *err)
+{
+        const char *name = exit_code_name(err->code);
+        const struct { const char *key, *value; } text[] = {
+                {"name", name ? name : "FAIL"}, {"what", err->what}, {"on", err->on}, {"why", err->why}, {"remedy", err_advice(err)},
+        };
+
+        strbuf_addf(to, "{\"code\":%d", err->code);
+        for (size_t i = 0; i < ELEMENTSOF(text); i++) {
+                strbuf_addf(to, ",\"%s\":", text[i].key);
+                strbuf_json(to, text[i].value);
+        }
+        strbuf_adds(to, "}");
+}
+
+static void report_json(const struct err *err)
+{
+        _cleanup_strbuf_ struct strbuf b = {};
+
+        strbuf_adds(&b, "{\"ok\":false,\"error\":");
+        error_json(&b, err);
+        _cleanup_free_ char *text = strbuf_take(&b);
+        printf("%s}\n", text ? text : "{\"ok\":false");
 }
 
 int usage_error(struct err *err, const char *why, const char *on)
@@ -167,9 +192,8 @@ static int parse(const struct verb *v, int argc, char **argv, struct args *a, st
         return 0;
 }
 
-static int run(const struct program *p, int argc, char **argv, struct err *err)
+static int run(const struct program *p, int argc, char **argv, struct args *a, struct err *err)
 {
-        struct args a = {};
         int words = 0;
 
         if (argc < 2) {
@@ -189,7 +213,7 @@ static int run(const struct program *p, int argc, char **argv, struct err *err)
                 usage_error(err, "unknown command", argv[1]);
                 return err_remedy(err, "see %s --help", p->name);
         }
-        int r = parse(v, argc - 1 - words, argv + 1 + words, &a, err);
+        int r = parse(v, argc - 1 - words, argv + 1 + words, a, err);
         if (r == 1) {
                 verb_help(p, v);
                 return 0;
@@ -197,18 +221,23 @@ static int run(const struct program *p, int argc, char **argv, struct err *err)
         if (r < 0)
                 return err_remedy(err, "see %s %s --help", p->name, v->name);
         /* What was moved to the front must end where the operands do: a command line is handed on as it stands. */
-        argv[1 + words + (int)a.n_operands] = NULL;
-        return v->run(&a, err);
+        argv[1 + words + (int)a->n_operands] = NULL;
+        return v->run(a, err);
 }
 
 int program_main(const struct program *p, int argc, char **argv)
 {
         struct err err = {};
-        int r = run(p, argc, argv, &err);
+        struct args a = {};
+        int r = run(p, argc, argv, &a, &err);
 
         if (r < 0) {
                 progress(NULL);
-                report(p->name, &err);
+                if (a.verb && arg_flag(&a, "json"))
+                        report_json(&err);
+                else
+                        report(p->name, &err);
+                (void)fflush(stdout); /* it has failed already */
                 return err.code ? err.code : EX_FAIL;
         }
         if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -7,6 +7,8 @@
  *
  *      ctrctl: cannot mount the image: web1: No space left on device
  *              free some space on the host's file system
+ *
+ * With --json it is an object on standard output instead: {"ok":false,"error":{…}}.
  */
 #pragma once
 
@@ -14,6 +16,7 @@
 #include <stddef.h>
 #include "base/err.h"
 #include "base/log.h"
+#include "base/str.h"
 
 #define OPTIONS_MAX 16
 
@@ -57,6 +60,8 @@ bool arg_flag(const struct args *a, const char *name);
 int program_main(const struct program *p, int argc, char **argv);
 /* "PROGRAM: what: on: why", and the remedy on a line of its own. */
 void report(const char *program, const struct err *err);
+/* {"code":4,"name":"UNKNOWN","what":…,"on":…,"why":…,"remedy":…} */
+void error_json(struct strbuf *to, const struct err *err);
 int usage_error(struct err *err, const char *why, const char *on);
 /* GANTRY_LOG=topics in the environment: debug lines on standard error. */
 const struct log *program_log(struct log *buf);

@@ -5,6 +5,7 @@
  */
 #include "tools/ctrctl.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@ static int emit(void *c, const void *p, size_t n, struct err *err)
 {
         (void)c;
         if (fwrite(p, 1, n, stdout) != n)
-                return err_set(err, EX_FAIL, "cannot write to standard output", "it was closed", "%s", "");
+                return err_sys(err, EX_FAIL, errno, "cannot write", "standard output");
         return 0;
 }
 

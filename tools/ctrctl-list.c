@@ -3,7 +3,7 @@
  * ctrctl list: every container of the node, a line each, or one JSON array.
  *
  * It takes no lock and waits for nobody. A container whose configuration is broken is listed as such with the error on
- * standard error: one typo must not hide the others.
+ * standard error, or in its object: one typo must not hide the others.
  */
 #include "tools/ctrctl.h"
 
@@ -27,26 +27,44 @@ static void print_row(const struct ct_report *r)
         printf("%-20s %-10s %-20s %8s %10s\n", r->name, r->state, r->ip4[0] ? r->ip4 : "-", pid, memory);
 }
 
-static int one(struct node *n, const char *name, bool json, bool first, struct err *err)
+static void print_broken(const char *name, const struct err *err)
 {
-        struct ct_report report_buf;
         _cleanup_strbuf_ struct strbuf b = {};
-        int r = ct_report(n, name, &report_buf, err);
 
-        if (r < 0) {
-                report("ctrctl", err);
-                if (!json)
-                        printf("%-20s %-10s %-20s %8s %10s\n", name, "broken", "-", "-", "-");
-                return r;
-        }
-        if (!json) {
-                print_row(&report_buf);
-                return 0;
-        }
-        ct_report_json(&report_buf, &b);
+        strbuf_adds(&b, "{\"name\":");
+        strbuf_json(&b, name);
+        strbuf_adds(&b, ",\"state\":\"broken\",\"error\":");
+        error_json(&b, err);
         _cleanup_free_ char *text = strbuf_take(&b);
-        printf("%s%s", first ? "" : ",\n ", text ? text : "null");
-        return 0;
+        printf("%s}", text ? text : "{\"state\":\"broken\"");
+}
+
+/* 0, or the exit code of what is broken. */
+static int one(struct node *n, const char *name, bool json, bool *first)
+{
+        struct ct_report rep;
+        _cleanup_strbuf_ struct strbuf b = {};
+        struct err err = {};
+        int r = ct_report(n, name, &rep, &err);
+
+        if (r < 0 && err.code == EX_UNKNOWN)
+                return 0; /* destroyed meanwhile */
+        if (json)
+                printf("%s", *first ? "" : ",\n ");
+        *first = false;
+        if (r < 0 && json) {
+                print_broken(name, &err);
+        } else if (r < 0) {
+                report("ctrctl", &err);
+                printf("%-20s %-10s %-20s %8s %10s\n", name, "broken", "-", "-", "-");
+        } else if (json) {
+                ct_report_json(&rep, &b);
+                _cleanup_free_ char *text = strbuf_take(&b);
+                printf("%s", text ? text : "null");
+        } else {
+                print_row(&rep);
+        }
+        return r < 0 ? err.code : 0;
 }
 
 static int run(const struct args *a, struct err *err)
@@ -67,11 +85,9 @@ static int run(const struct args *a, struct err *err)
                 printf("%-20s %-10s %-20s %8s %10s\n", "NAME", "STATE", "IP4", "PID", "MEMORY");
         bool first = true;
         for (size_t i = 0; i < n; i++) {
-                struct err e = {};
-                if (one(o.node, names[i], json, first, &e) == 0)
-                        first = false;
-                else if (e.code != EX_UNKNOWN) /* destroyed meanwhile */
-                        status = e.code;
+                int code = one(o.node, names[i], json, &first);
+                if (code)
+                        status = code;
                 free(names[i]);
         }
         free(names);

@@ -20,6 +20,7 @@
 #include "base/parse.h"
 #include "base/str.h"
 #include "migrate/migrate.h"
+#include "tools/common.h"
 
 struct options {
         bool check, json, keep, remove, resolve, serve;
@@ -71,21 +72,6 @@ static int catch_signals(void)
 static double ms(uint64_t ns)
 {
         return (double)ns / 1e6;
-}
-
-static void error_json(struct strbuf *b, const struct err *e)
-{
-        strbuf_addf(b, "{\"code\":%d,\"name\":", e->code);
-        strbuf_json(b, exit_code_name(e->code) ? exit_code_name(e->code) : "FAIL");
-        strbuf_adds(b, ",\"what\":");
-        strbuf_json(b, e->what);
-        strbuf_adds(b, ",\"on\":");
-        strbuf_json(b, e->on);
-        strbuf_adds(b, ",\"why\":");
-        strbuf_json(b, e->why);
-        strbuf_adds(b, ",\"remedy\":");
-        strbuf_json(b, e->remedy);
-        strbuf_adds(b, "}");
 }
 
 static void findings_json(struct strbuf *b, const struct findings *f)
@@ -185,7 +171,7 @@ static void print_error(const struct err *e)
 
 struct progress { const char *last; bool tty; };
 
-static void progress(void *ctx, const char *phase, uint64_t bytes)
+static void show_progress(void *ctx, const char *phase, uint64_t bytes)
 {
         struct progress *p = ctx;
 
@@ -211,12 +197,14 @@ static int run_resolve(struct node *n, const char *name, const struct migrate_op
 
         if (json) {
                 struct strbuf b = {0};
-                strbuf_addf(&b, "{\"container\":\"%s\",\"ok\":%s,", name, r < 0 ? "false" : "true");
+                strbuf_adds(&b, "{\"container\":");
+                strbuf_json(&b, name);
+                strbuf_addf(&b, ",\"ok\":%s", r < 0 ? "false" : "true");
                 if (r < 0) {
-                        strbuf_adds(&b, "\"error\":");
+                        strbuf_adds(&b, ",\"error\":");
                         error_json(&b, err);
                 } else {
-                        strbuf_adds(&b, "\"result\":");
+                        strbuf_adds(&b, ",\"result\":");
                         strbuf_json(&b, resolved_text(what));
                 }
                 strbuf_adds(&b, "}\n");
@@ -252,6 +240,22 @@ static int run_migrate(struct node *n, const char *name, const struct migrate_op
         return r;
 }
 
+/* What can be wrong before there is a report. */
+static int prepare(const struct options *o, const char *host, struct log *log, struct node **ret, unsigned *ret_timeout, struct err *err)
+{
+        uint64_t seconds = 0;
+        int r = 0;
+
+        if (o->debug && log_topics_parse(o->debug, &log->topics, err) < 0)
+                return err_wrap(err, "cannot use the option", "--debug %s", o->debug);
+        if (o->timeout && parse_u64(o->timeout, 1, 86400, &seconds, err) < 0)
+                return err_wrap(err, "cannot use the option", "--timeout %s", o->timeout);
+        *ret_timeout = (unsigned)seconds;
+        if (host)
+                r = ssh_host_check(host, err);
+        return r == 0 ? node_open(log, ret, err) : r;
+}
+
 static int run(const struct options *o, char *const operand[], struct err *err)
 {
         struct log log = {.fd = STDERR_FILENO};
@@ -259,26 +263,18 @@ static int run(const struct options *o, char *const operand[], struct err *err)
         struct migrate_options mo = {.host = operand[1], .check_only = o->check, .remove_source = o->remove,
                                      .stop_fd = catch_signals()};
         struct node *n = NULL;
-        uint64_t seconds = 0;
-        int r = 0;
+        int r = prepare(o, mo.host, &log, &n, &mo.timeout_s, err);
 
-        if (o->debug)
-                r = log_topics_parse(o->debug, &log.topics, err);
-        if (r == 0 && o->timeout)
-                r = parse_u64(o->timeout, 1, 86400, &seconds, err);
-        if (r < 0)
+        if (r < 0) {
+                if (o->json)
+                        report_json(&(struct migrate_report){}, err, true);
                 return r;
-        mo.timeout_s = (unsigned)seconds;
+        }
         if (!o->json) {
-                mo.progress = progress;
+                mo.progress = show_progress;
                 mo.progress_ctx = &p;
         }
-        if (mo.host)
-                r = ssh_host_check(mo.host, err);
-        if (r == 0)
-                r = node_open(&log, &n, err);
-        if (r == 0)
-                r = o->resolve ? run_resolve(n, operand[0], &mo, o->json, err) : run_migrate(n, operand[0], &mo, o->json, err);
+        r = o->resolve ? run_resolve(n, operand[0], &mo, o->json, err) : run_migrate(n, operand[0], &mo, o->json, err);
         node_free(n);
         return r;
 }
@@ -312,7 +308,7 @@ static int parse(int argc, char **argv, struct options *o)
                 case 'S': o->serve = true; break;
                 case 'd': o->debug = optarg; break;
                 case 'h': fputs(help, stdout); return EX_OK;
-                case 'V': puts("ctrmigrate " GANTRY_VERSION); return EX_OK;
+                case 'V': puts("ctrmigrate (Gantry) " GANTRY_VERSION); return EX_OK;
                 default: return EX_USAGE;
                 }
         }

@@ -61,7 +61,7 @@ int main(int argc, char **argv)
                 printf("ctrmon (Gantry) %s\n", GANTRY_VERSION);
                 return EX_OK;
         }
-        if (argc == 2 && str_eq(argv[1], "--help")) {
+        if (argc == 2 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h"))) {
                 printf("ctrmon NAME\n        the monitor of a running container; started by ctrctl and ctrmigrate\n");
                 return EX_OK;
         }

@@ -2,13 +2,11 @@
 /*
  * ctrploop: disk images by hand.
  *
- * Each verb is a row of a table: its options, its operands and one function that calls ploop/. `mount` mounts in the
- * caller's own mount namespace, private, so that no other namespace holds the image after `umount`; the loop device
+ * Each verb is a table of options and one function that calls ploop/. `mount` mounts in the caller's own mount namespace, private, so that no other namespace holds the image after `umount`; the loop device
  * frees itself then. An image of a running container is refused: its device is in use.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -24,40 +22,23 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "ploop/ploop.h"
+#include "tools/common.h"
 
 #define LOOP_MAJOR 7
 
-struct options {
-        const char *size, *label;
-        bool read_only, json;
-};
-
-struct verb {
-        const char *name, *operands, *help;
-        int n_operands;
-        const char *accepts; /* short names of the options that it takes */
-        int (*run)(const struct options *o, char *const operand[], struct err *err);
-};
-
-static const struct option long_options[] = {
-        {"size", required_argument, NULL, 's'}, {"label", required_argument, NULL, 'L'},
-        {"read-only", no_argument, NULL, 'r'},  {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},       {"version", no_argument, NULL, 'V'},
-        {},
-};
-
-static int run_create(const struct options *o, char *const operand[], struct err *err)
+static int run_create(const struct args *a, struct err *err)
 {
-        struct image_options io = {.label = o->label};
+        struct image_options io = {.label = arg(a, "label")};
+        const char *size = arg(a, "size");
 
-        if (!o->size) {
-                err_set(err, EX_USAGE, "cannot create the image", "no size is given", "%s", operand[0]);
+        if (!size) {
+                err_set(err, EX_USAGE, "cannot create the image", "no size is given", "%s", a->operand[0]);
                 return err_remedy(err, "add --size, for example --size 10G");
         }
-        int r = parse_size(o->size, &io.size, err);
+        int r = parse_size(size, &io.size, err);
         if (r < 0)
-                return err_wrap(err, "cannot use the option", "--size %s", o->size);
-        return image_create(AT_FDCWD, operand[0], &io, err);
+                return err_wrap(err, "cannot use the option", "--size %s", size);
+        return image_create(AT_FDCWD, a->operand[0], &io, err);
 }
 
 static void print_json(const char *path, const struct disk_info *i)
@@ -102,10 +83,11 @@ static void print_text(const char *path, const struct disk_info *i)
         printf("attached   %s\n", i->attached ? i->device : "no");
 }
 
-static int run_info(const struct options *o, char *const operand[], struct err *err)
+static int run_info(const struct args *a, struct err *err)
 {
+        const char *image = a->operand[0];
         struct disk_info i;
-        _cleanup_close_ int fd = path_open(AT_FDCWD, operand[0], O_RDONLY | O_NONBLOCK, 0, err);
+        _cleanup_close_ int fd = path_open(AT_FDCWD, image, O_RDONLY | O_NONBLOCK, 0, err);
 
         if (fd < 0) {
                 if (err->sys == ENOENT || err->sys == -ENOENT)
@@ -113,24 +95,26 @@ static int run_info(const struct options *o, char *const operand[], struct err *
                 return -err->code;
         }
         if (disk_info(fd, &i, err) < 0)
-                return err_wrap(err, "cannot show the image", "%s", operand[0]);
-        if (o->json)
-                print_json(operand[0], &i);
+                return err_wrap(err, "cannot show the image", "%s", image);
+        if (arg_flag(a, "json"))
+                print_json(image, &i);
         else
-                print_text(operand[0], &i);
+                print_text(image, &i);
         return 0;
 }
 
-static int run_mount(const struct options *o, char *const operand[], struct err *err)
+static int run_mount(const struct args *a, struct err *err)
 {
-        struct image_attach_options ao = {.read_only = o->read_only, .minor = -1};
+        const char *image = a->operand[0], *dir = a->operand[1];
+        bool read_only = arg_flag(a, "read-only");
+        struct image_attach_options ao = {.read_only = read_only, .minor = -1};
         _cleanup_close_ int loop = -1, mount = -1;
         struct disk_info i;
         struct stat st;
 
-        if (stat(operand[1], &st) < 0 || !S_ISDIR(st.st_mode))
-                return err_set(err, EX_USAGE, "cannot mount", "there is no such directory", "%s", operand[1]);
-        _cleanup_close_ int fd = path_open(AT_FDCWD, operand[0], o->read_only ? O_RDONLY : O_RDWR, 0, err);
+        if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
+                return err_set(err, EX_USAGE, "cannot mount", "there is no such directory", "%s", dir);
+        _cleanup_close_ int fd = path_open(AT_FDCWD, image, read_only ? O_RDONLY : O_RDWR, 0, err);
         if (fd < 0) {
                 if (err->sys == ENOENT || err->sys == -ENOENT)
                         err->code = EX_UNKNOWN;
@@ -142,12 +126,12 @@ static int run_mount(const struct options *o, char *const operand[], struct err 
                 r = image_attach(fd, &ao, &loop, err);
         }
         if (r == 0)
-                r = image_mount(loop, o->read_only, NULL, &mount, err);
+                r = image_mount(loop, read_only, NULL, &mount, err);
         if (r < 0)
-                return err_wrap(err, "cannot mount", "%s", operand[0]);
-        r = mount_attach(mount, AT_FDCWD, operand[1], err);
+                return err_wrap(err, "cannot mount", "%s", image);
+        r = mount_attach(mount, AT_FDCWD, dir, err);
         if (r == 0)
-                r = mount_propagation(operand[1], MS_PRIVATE, false, err);
+                r = mount_propagation(dir, MS_PRIVATE, false, err);
         return r;
 }
 
@@ -165,118 +149,65 @@ static int check_mount(const char *dir, struct err *err)
         return 0;
 }
 
-static int run_umount(const struct options *o, char *const operand[], struct err *err)
+static int run_umount(const struct args *a, struct err *err)
 {
-        int r = check_mount(operand[0], err);
+        const char *dir = a->operand[0];
+        int r = check_mount(dir, err);
 
-        (void)o;
         if (r < 0)
                 return r;
-        r = sys_umount2(operand[0], UMOUNT_NOFOLLOW);
+        r = sys_umount2(dir, UMOUNT_NOFOLLOW);
         if (r == -EBUSY) {
-                err_sys(err, EX_STATE, r, "cannot unmount", "%s", operand[0]);
-                return err_remedy(err, "close what is open below it (see fuser -m %s)", operand[0]);
+                err_sys(err, EX_STATE, r, "cannot unmount", "%s", dir);
+                return err_remedy(err, "close what is open below it (see fuser -m %s)", dir);
         }
-        return r < 0 ? err_sys(err, EX_FAIL, r, "cannot unmount", "%s", operand[0]) : 0;
+        return r < 0 ? err_sys(err, EX_FAIL, r, "cannot unmount", "%s", dir) : 0;
 }
 
-static const struct verb verbs[] = {
-        {"create", "IMAGE", "make an empty image (--size, --label)", 1, "sL", run_create},
-        {"info", "IMAGE", "what is in an image (--json)", 1, "j", run_info},
-        {"mount", "IMAGE DIR", "mount an image, private to this mount namespace (--read-only)", 2, "r", run_mount},
-        {"umount", "DIR", "unmount an image; its loop device frees itself", 1, "", run_umount},
+static const struct verb verb_create = {
+        .name = "create",
+        .operands = "IMAGE",
+        .help = "make an empty image",
+        .options = {{"size", "SIZE", "of the image: 10G, 512M"}, {"label", "TEXT", "at most 16 bytes"}},
+        .min = 1,
+        .max = 1,
+        .run = run_create,
 };
 
-static void help(void)
-{
-        printf("ctrploop: disk images of containers\n\n");
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                printf("  ctrploop %-7s %-10s  %s\n", verbs[i].name, verbs[i].operands, verbs[i].help);
-        printf("\n  --size SIZE    size of a new image: 10G, 512M\n"
-               "  --label TEXT   label of a new image, at most 16 bytes\n"
-               "  --read-only    mount without writing\n"
-               "  --json         one JSON object\n"
-               "  --help, --version\n");
-}
+static const struct verb verb_info = {
+        .name = "info",
+        .operands = "IMAGE",
+        .help = "what is in an image",
+        .options = {{"json", NULL, "one object"}},
+        .min = 1,
+        .max = 1,
+        .run = run_info,
+};
 
-static int usage(struct err *err, const char *why, const char *on)
-{
-        err_set(err, EX_USAGE, "wrong command line", why, "%s", on);
-        return err_remedy(err, "see ctrploop --help");
-}
+static const struct verb verb_mount = {
+        .name = "mount",
+        .operands = "IMAGE DIR",
+        .help = "mount an image, private to this mount namespace",
+        .options = {{"read-only", NULL, "without writing"}},
+        .min = 2,
+        .max = 2,
+        .run = run_mount,
+};
 
-static const struct verb *find_verb(const char *name)
-{
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (str_eq(verbs[i].name, name))
-                        return &verbs[i];
-        return NULL;
-}
+static const struct verb verb_umount = {
+        .name = "umount",
+        .operands = "DIR",
+        .help = "unmount an image; its loop device frees itself",
+        .min = 1,
+        .max = 1,
+        .run = run_umount,
+};
 
-/* 1: help or version was printed. `given` collects the short names seen. */
-static int parse_options(int argc, char **argv, struct options *o, char given[16], struct err *err)
-{
-        size_t n = 0;
-        int c;
-
-        opterr = 0;
-        while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-                switch (c) {
-                case 's':
-                        o->size = optarg;
-                        break;
-                case 'L':
-                        o->label = optarg;
-                        break;
-                case 'r':
-                        o->read_only = true;
-                        break;
-                case 'j':
-                        o->json = true;
-                        break;
-                case 'h':
-                        help();
-                        return 1;
-                case 'V':
-                        printf("ctrploop (Gantry) %s\n", GANTRY_VERSION);
-                        return 1;
-                default:
-                        return usage(err, "unknown option, or its value is missing", argv[optind - 1]);
-                }
-                if (n < 15)
-                        given[n++] = (char)c;
-        }
-        return 0;
-}
-
-static int run(int argc, char **argv, struct err *err)
-{
-        struct options o = {};
-        char given[16] = "";
-        int r = parse_options(argc, argv, &o, given, err);
-
-        if (r)
-                return r < 0 ? r : 0;
-        if (optind >= argc)
-                return usage(err, "no command is given", "ctrploop");
-        const struct verb *v = find_verb(argv[optind]);
-        if (!v)
-                return usage(err, "unknown command", argv[optind]);
-        if (argc - optind - 1 != v->n_operands)
-                return usage(err, "wrong number of operands", v->name);
-        if (given[strspn(given, v->accepts)])
-                return usage(err, "an option that this command does not take", v->name);
-        return v->run(&o, argv + optind + 1, err);
-}
+static const struct verb *const verbs[] = {&verb_create, &verb_info, &verb_mount, &verb_umount};
 
 int main(int argc, char **argv)
 {
-        struct err err = {};
-        char line[640];
+        const struct program p = {.name = "ctrploop", .summary = "disk images of containers", .verbs = verbs, .n = ELEMENTSOF(verbs)};
 
-        if (run(argc, argv, &err) < 0) {
-                fprintf(stderr, "ctrploop: %s\n", err_format(&err, line, sizeof(line)));
-                return err.code;
-        }
-        return fflush(stdout) == 0 ? EX_OK : EX_FAIL;
+        return program_main(&p, argc, argv);
 }

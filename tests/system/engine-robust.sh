@@ -120,7 +120,7 @@ test_locked() {
 
 # A typo is named by line and column, hides no other container, and is not overwritten.
 test_typo() {
-        local why="" sum
+        local why="" sum out
         why+=$(expect 0 -- make web2)
         sed -i 's/^idmap/memorry = 1G\n&/' $LIB/ct/web1/ct.conf
         sum=$(md5sum <$LIB/ct/web1/ct.conf)
@@ -129,6 +129,12 @@ test_typo() {
         why+=$(expect 3 "ct.conf:$line:1" "memorry" "known here" -- "$CTL" start web1)
         why+=$(expect 3 "ct.conf:$line:1" -- "$CTL" set web1 pids=9)
         why+=$(expect 3 "ct.conf:$line:1" web2 broken -- "$CTL" list)
+        out=$("$CTL" list --json | python3 -c 'import json,sys
+print([(c["name"], c["state"], c.get("error", {}).get("name"), c.get("error", {}).get("on", "")[-len(sys.argv[1]):]) for c in json.load(sys.stdin)])' \
+                "ct.conf:$line:1" 2>&1)
+        [ "$out" = "[('web1', 'broken', 'CONFIG', 'ct.conf:$line:1'), ('web2', 'stopped', None, '')]" ] || why+="list --json shows $out;"
+        out=$("$CTL" info nobody --json 2>/dev/null | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["ok"], d["error"]["code"], d["error"]["name"])' 2>&1)
+        [ "$out" = "False 4 UNKNOWN" ] || why+="info --json of nobody shows $out;"
         [ "$(md5sum <$LIB/ct/web1/ct.conf)" = "$sum" ] || why+="the file was changed;"
         sed -i '/memorry/d; s/^pids.*//; $apids = x' $LIB/ct/web1/ct.conf
         why+=$(expect 3 "unknown key pids" -- "$CTL" start web1)

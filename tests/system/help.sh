@@ -28,7 +28,7 @@ verbs() {
 options() {
         {
                 "$BIN/$1" --help
-                [ "$1" = ctrctl ] && verbs "$1" | while read -r v; do "$BIN/$1" $v --help; done
+                [[ $1 == ctrctl || $1 == ctrploop ]] && verbs "$1" | while read -r v; do "$BIN/$1" $v --help; done
         } | grep -oE '(^|[ (])--[a-z][a-z0-9-]*' | tr -d ' (' | sort -u
 }
 

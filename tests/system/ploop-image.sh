@@ -93,7 +93,7 @@ test_refused() {
         why+=$(expect 4 "nodir" -- "$PLOOP" umount nodir)
         why+=$(expect 13 "no ext4" -- "$PLOOP" info "$PLOOP")
         why+=$(expect 13 "regular" -- "$PLOOP" info /dev/null)
-        why+=$(expect 2 "--help" -- "$PLOOP" mount 10G.img)
+        why+=$(expect 2 "IMAGE DIR" -- "$PLOOP" mount 10G.img)
         why+=$(expect 2 "--help" -- "$PLOOP" umount --size 3G m)
         why+=$(expect 2 "--help" -- "$PLOOP" explode m)
         why+=$(expect 0 ctrploop -- "$PLOOP" --version)
