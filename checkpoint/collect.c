@@ -214,8 +214,9 @@ static int find_depth(struct place *p, size_t n, size_t i, struct err *err)
                 steps++;
         }
         if (up >= n || steps > n) {
-                err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", "its parent is not in the tree", "process %d", (int)p[i].pid);
-                return err_remedy(err, "give the checkpoint a tree that is complete: init and all its descendants");
+                err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", "its parent is outside: it was put in, by ctrctl exec or otherwise",
+                        "process %d", (int)p[i].pid);
+                return err_remedy(err, "wait until it has ended, or end it");
         }
         uint64_t depth = p[up].depth + steps;
         for (; p[i].depth == 0; i = p[i].parent)

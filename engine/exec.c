@@ -9,6 +9,9 @@
  * it executes: nothing inside can look into its memory or take the engine's program by /proc/PID/exe. It has the
  * caller's descriptors 0–2, or, when all three are a terminal, a pty of the container's own devpts whose master A relays.
  * The shared lock is held until B runs, so that no checkpoint begins between the join and the walk.
+ *
+ * B's parent is outside, so while it runs the container cannot be checkpointed: it may not outlive the command unnoticed. When the
+ * command dies, A does, and B gets what a program gets whose terminal has gone, SIGHUP (PR_SET_PDEATHSIG of both).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +50,7 @@ struct job {
         const char *const *argv;
         struct filter filter;
         int init, cgroup;            /* init's pidfd, the payload's directory */
+        pid_t command;               /* the process that A is a child of */
         bool tty;
 };
 
@@ -117,6 +121,18 @@ static int join(const struct job *j, struct err *err)
         return 0;
 }
 
+/* From here on A's end is ours; one that came before is seen by its end of the socket. */
+static int follow_outer(int sock, struct err *err)
+{
+        char c;
+
+        if (prctl(PR_SET_PDEATHSIG, SIGHUP) < 0)
+                return err_sys(err, EX_FAIL, errno, "cannot follow the command", "%s", "");
+        if (recv(sock, &c, sizeof(c), MSG_PEEK | MSG_DONTWAIT) == 0)
+                return err_set(err, EX_FAIL, "cannot run the program in the container", "the command has ended", "%s", "");
+        return 0;
+}
+
 static int run_inside(const struct job *j, int sock, struct err *err)
 {
         char term[80] = "TERM=linux";
@@ -140,7 +156,9 @@ static int run_inside(const struct job *j, int sock, struct err *err)
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         umask(022);
-        r = caps_limit(confine_caps(), err);
+        r = follow_outer(sock, err);
+        if (r == 0)
+                r = caps_limit(confine_caps(), err);
         if (r == 0)
                 r = filter_load(&j->filter, err);
         if (r < 0)
@@ -243,6 +261,8 @@ static void outer_main(struct job *j, int pipefd)
 {
         struct result res = {};
 
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != j->command)
+                _exit(1);
         (void)outer(j, &res.status, &res.err);
         (void)fd_write_full(pipefd, &res, sizeof(res), NULL); /* the command sees the end of file otherwise */
         _exit(0);
@@ -307,7 +327,7 @@ static int run_job(struct job *j, int *ret_status, struct err *err)
 
 int ct_exec(struct ct *ct, const char *const argv[], int *ret_status, struct err *err)
 {
-        struct job j = {.ct = ct, .argv = argv, .init = -1, .cgroup = -1};
+        struct job j = {.ct = ct, .argv = argv, .init = -1, .cgroup = -1, .command = getpid()};
 
         if (!argv[0])
                 return err_set(err, EX_USAGE, "cannot run the program in the container", "none is given", "%s", ct->name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The relay of an interactive exec (engine/relay.h): bytes both ways, window size by SIGWINCH through a signalfd, our terminal
- * raw while it lasts and as before afterwards. What the program wrote before it ended is still read: a master gives EIO
+ * raw while it lasts and as before afterwards, SIGTERM included. What the program wrote before it ended is still read: a master gives EIO
  * only when it is empty and no slave is open.
  */
 #include "engine/relay.h"
@@ -39,28 +39,39 @@ static bool pump(int from, int to)
         return n > 0 && fd_write_full(to, buf, (size_t)n, NULL) == 0;
 }
 
-static void shuffle(int pidfd, int master, int winch)
+/* true: SIGTERM came. */
+static bool take_signal(int fd, int master)
 {
-        struct pollfd p[4] = {{.fd = 0, .events = POLLIN}, {.fd = master, .events = POLLIN}, {.fd = winch, .events = POLLIN},
+        struct signalfd_siginfo si;
+
+        if (sys_read(fd, &si, sizeof(si)) <= 0)
+                return false;
+        if (si.ssi_signo == SIGTERM)
+                return true;
+        copy_size(master);
+        return false;
+}
+
+/* true: ended by SIGTERM. */
+static bool shuffle(int pidfd, int master, int signals)
+{
+        struct pollfd p[4] = {{.fd = 0, .events = POLLIN}, {.fd = master, .events = POLLIN}, {.fd = signals, .events = POLLIN},
                               {.fd = pidfd, .events = POLLIN}};
 
         for (;;) {
                 if (poll(p, 4, -1) < 0) {
                         if (errno == EINTR)
                                 continue;
-                        return;
+                        return false;
                 }
                 if (p[0].revents && !pump(0, master))
                         p[0].fd = -1;
                 if (p[1].revents && !pump(master, 1))
-                        return;
-                if (p[2].revents) {
-                        struct signalfd_siginfo si;
-                        if (sys_read(winch, &si, sizeof(si)) > 0)
-                                copy_size(master);
-                }
+                        return false;
+                if (p[2].revents && take_signal(signals, master))
+                        return true;
                 if (p[3].revents && !(p[1].revents & POLLIN))
-                        return;
+                        return false;
         }
 }
 
@@ -73,15 +84,18 @@ int relay_run(int pidfd, int master, int *ret_status, struct err *err)
                 return pidfd_wait(pidfd, -1, ret_status, err);
         sigemptyset(&set);
         sigaddset(&set, SIGWINCH);
+        sigaddset(&set, SIGTERM);
         if (sigprocmask(SIG_BLOCK, &set, &before) < 0)
                 return err_sys(err, EX_FAIL, errno, "cannot block a signal", "SIGWINCH");
-        _cleanup_close_ int winch = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        _cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         raw = old;
         cfmakeraw(&raw);
         (void)tcsetattr(0, TCSAFLUSH, &raw); /* without it the relay still works, line by line */
         copy_size(master);
-        shuffle(pidfd, master, winch);
+        bool ended = shuffle(pidfd, master, signals);
         (void)tcsetattr(0, TCSAFLUSH, &old);
+        if (ended) /* the program is not waited for: it has its SIGHUP when we and the master are gone */
+                return err_set(err, EX_INTERRUPTED, "cannot wait for the program", "the command was ended", "%s", "");
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
         return pidfd_wait(pidfd, -1, ret_status, err);
 }

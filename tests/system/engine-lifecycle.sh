@@ -66,6 +66,8 @@ test_start() {
         result start "$why"
 }
 
+inside_runs() { "$CTL" exec web1 -- sh -c 'cat /proc/[0-9]*/cmdline | tr "\0" " "' </dev/null 2>/dev/null | grep -q "$1"; }
+
 test_exec() {
         local why="" out
         "$CTL" exec web1 -- sh -c 'exit 7'
@@ -81,6 +83,20 @@ test_exec() {
         [ "$out" = 4 ] || why+="$out descriptors are open, with ls' own;"
         out=$(script -qec "$CTL exec web1 -- tty" /dev/null </dev/null | tr -d '\r')
         [[ $out == /dev/pts/* ]] || why+="on a terminal it has none of its own: $out;"
+        # Nothing stays in it that its command has left: a terminal's program, and one without.
+        "$CTL" exec web1 -- sleep 777 </dev/null >/dev/null 2>&1 &
+        wait_for 5 inside_runs 'sleep 777' || why+="exec does not run;"
+        kill -KILL $!
+        { wait $!; } 2>/dev/null
+        wait_for 5 eval '! inside_runs "sleep 777"' || why+="a program outlives its killed command;"
+        mkfifo "$DIR/typed"
+        script -qec "exec $CTL exec web1 -- sleep 778" /dev/null <"$DIR/typed" >/dev/null 2>&1 &
+        exec 8>"$DIR/typed"
+        wait_for 5 inside_runs 'sleep 778' || why+="exec on a terminal does not run;"
+        kill -TERM "$(pgrep -f "^$CTL exec web1 -- sleep 778" | sort -n | head -n 1)"
+        wait_for 5 eval '! inside_runs "sleep 778"' || why+="a program outlives its killed command and terminal;"
+        exec 8>&-
+        wait $! 2>/dev/null
         out=$("$CTL" exec web1 -- sh -c 'grep -h . /proc/self/cgroup | cut -d: -f3 | sort -u')
         [ "$out" = / ] || why+="its cgroups are $out;"
         result exec "$why"
