@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -136,8 +137,8 @@ const char *err_advice(const struct err *e)
 {
         if (e->remedy[0])
                 return e->remedy;
-        if (e->code == EX_PERM)
-                return "run it as root, with all capabilities";
+        if (e->code == EX_PERM && geteuid() != 0)
+                return "run it as root";
         if (e->code != EX_NOSPC)
                 return "";
         switch (e->sys) {

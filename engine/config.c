@@ -148,7 +148,10 @@ static int set_swap(struct ct_config *c, const char *v, struct err *err)
 
 static int set_cpu(struct ct_config *c, const char *v, struct err *err)
 {
-        return parse_cpus(v, &c->limits.cpu_milli, err);
+        int r = parse_cpus(v, &c->limits.cpu_milli, err);
+
+        /* 0 is "not limited" to the engine, and nobody who writes it means that. */
+        return r == 0 && c->limits.cpu_milli == 0 ? refuse(err, "it must be more than 0; without the key there is no limit") : r;
 }
 
 static int set_pids(struct ct_config *c, const char *v, struct err *err)
@@ -190,7 +193,53 @@ static int set_mac(struct ct_config *c, const char *v, struct err *err)
 
         if (r == 0 && (c->mac[0] & 1))
                 return refuse(err, "this is a group address");
+        if (r == 0 && !(c->mac[0] | c->mac[1] | c->mac[2] | c->mac[3] | c->mac[4] | c->mac[5]))
+                return refuse(err, "this is no address");
         return r;
+}
+
+/* What the kernel takes, or takes sometimes, and no container can be reached at. */
+static const char *no_host4(const struct ip_prefix *p)
+{
+        uint32_t a = (uint32_t)p->addr[0] << 24 | (uint32_t)p->addr[1] << 16 | (uint32_t)p->addr[2] << 8 | p->addr[3];
+        uint32_t hosts = p->bits ? (uint32_t)((UINT64_C(1) << (32 - p->bits)) - 1) : UINT32_MAX;
+
+        if (p->addr[0] == 0 || p->addr[0] >= 224)
+                return "this is no address of a host";
+        if (p->addr[0] == 127)
+                return "this is an address of the loopback";
+        if (p->bits <= 30 && ((a & hosts) == 0 || (a & hosts) == hosts))
+                return "this is the address of the network, or its broadcast address";
+        return NULL;
+}
+
+static const char *no_host6(const struct ip_prefix *p)
+{
+        static const unsigned char none[15], mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+        if (p->addr[0] == 0xff || memcmp(p->addr, mapped, sizeof(mapped)) == 0)
+                return "this is no address of a host";
+        if (memcmp(p->addr, none, sizeof(none)) == 0 && p->addr[15] <= 1)
+                return p->addr[15] ? "this is an address of the loopback" : "this is no address of a host";
+        return NULL;
+}
+
+static bool same_address(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+        return a->family == b->family && memcmp(a->addr, b->addr, a->family == AF_INET ? 4 : 16) == 0;
+}
+
+static int check_ip(const struct ip_prefix *at, size_t n, int family, struct err *err)
+{
+        if (at[n].family != family)
+                return refuse(err, family == AF_INET ? "this is no IPv4 address" : "this is no IPv6 address");
+        const char *why = family == AF_INET ? no_host4(&at[n]) : no_host6(&at[n]);
+        if (why)
+                return refuse(err, why);
+        for (size_t i = 0; i < n; i++)
+                if (same_address(&at[i], &at[n]))
+                        return refuse(err, "an address is given twice");
+        return 0;
 }
 
 static int add_ips(const char *v, int family, struct ip_prefix *at, size_t *n, struct err *err)
@@ -209,10 +258,10 @@ static int add_ips(const char *v, int family, struct ip_prefix *at, size_t *n, s
                         return refuse(err, "too many addresses");
                 snprintf(one, sizeof(one), "%.*s", (int)len, p);
                 int r = parse_prefix(one, &at[*n], err);
+                if (r == 0)
+                        r = check_ip(at, *n, family, err);
                 if (r < 0)
                         return r;
-                if (at[*n].family != family)
-                        return refuse(err, family == AF_INET ? "this is no IPv4 address" : "this is no IPv6 address");
                 (*n)++;
                 p += len;
         }
@@ -237,9 +286,38 @@ static int gateway(const char *v, int family, struct ip_prefix *ret, struct err 
                 return refuse(err, "a gateway is an address without a prefix");
         snprintf(text, sizeof(text), "%s/%d", v, family == AF_INET ? 32 : 128);
         int r = parse_prefix(text, ret, err);
-        if (r == 0 && ret->family != family)
-                return refuse(err, family == AF_INET ? "this is no IPv4 address" : "this is no IPv6 address");
-        return r;
+        return r < 0 ? r : check_ip(ret, 0, family, err);
+}
+
+static bool within(const struct ip_prefix *net, const struct ip_prefix *a)
+{
+        unsigned bytes = net->bits / 8, rest = net->bits % 8;
+
+        if (memcmp(net->addr, a->addr, bytes) != 0)
+                return false;
+        return !rest || ((net->addr[bytes] ^ a->addr[bytes]) & (0xff00u >> rest) & 0xffu) == 0;
+}
+
+static int reached(const struct ip_prefix *gw, const struct ip_prefix *at, size_t n, const char *key, struct err *err)
+{
+        char text[INET6_ADDRSTRLEN];
+
+        if (gw->family == AF_INET6 && gw->addr[0] == 0xfe && (gw->addr[1] & 0xc0) == 0x80)
+                return 0; /* of the link itself */
+        for (size_t i = 0; i < n; i++)
+                if (within(&at[i], gw))
+                        return 0;
+        prefix_format(gw, false, text, sizeof(text));
+        err_set(err, EX_CONFIG, "cannot use the gateway", "it is in the network of none of the container's addresses", "%s = %s", key, text);
+        return err_remedy(err, "correct it, or the prefix of an address");
+}
+
+/* Not while parsing: address and gateway are changed one after the other. */
+int config_check_gateways(const struct ct_config *c, struct err *err)
+{
+        int r = c->has_gw4 ? reached(&c->gw4, c->ip4, c->n_ip4, "gw4", err) : 0;
+
+        return r == 0 && c->has_gw6 ? reached(&c->gw6, c->ip6, c->n_ip6, "gw6", err) : r;
 }
 
 static int set_gw4(struct ct_config *c, const char *v, struct err *err)

@@ -15,5 +15,7 @@ bool uuid_valid(const char *s);
 int uuid_new(char ret[37], struct err *err);
 /* A locally administered MAC from a uuid: the same container has the same address on every node. */
 void mac_from_uuid(const char *uuid, unsigned char ret[6]);
+/* EX_CONFIG: a default route that the kernel would refuse, because none of the addresses has its gateway in its network. */
+int config_check_gateways(const struct ct_config *c, struct err *err);
 /* "10.77.0.50/24" */
 void prefix_format(const struct ip_prefix *p, bool with_bits, char *ret, size_t size);

@@ -181,7 +181,8 @@ static int fill_config(struct node *n, const struct ct_create *c, struct ct_conf
                 str_copy(conf->hostname, sizeof(conf->hostname), c->name);
         if (!conf->size)
                 conf->size = SIZE_DEFAULT;
-        return node_conflicts(n, c->name, conf, err);
+        r = config_check_gateways(conf, err);
+        return r < 0 ? r : node_conflicts(n, c->name, conf, err);
 }
 
 static int fill_dir(struct node *n, int dir, const struct ct_create *c, const struct ct_config *conf, struct err *err)

@@ -19,6 +19,7 @@
 #include "base/netlink.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "engine/config.h"
 #include "engine/ground-int.h"
 
 #define INNER "eth0"
@@ -67,11 +68,12 @@ static int inside(struct ground *g, struct nl *in, bool link, struct err *err)
 static int gateways(struct ground *g, struct nl *in, struct err *err)
 {
         const struct ct_config *c = &g->ct->conf;
-        int r = 0;
-
-        if (g->purpose == GROUND_START && c->has_gw4)
+        if (g->purpose != GROUND_START)
+                return 0;
+        int r = config_check_gateways(c, err);
+        if (r == 0 && c->has_gw4)
                 r = gateway(in, &c->gw4, err);
-        if (r == 0 && g->purpose == GROUND_START && c->has_gw6)
+        if (r == 0 && c->has_gw6)
                 r = gateway(in, &c->gw6, err);
         return r;
 }
@@ -87,7 +89,8 @@ static int bridge_exists(struct nl *out, const char *name, struct err *err)
                 return 0;
         err_set(err, EX_CONFIG, "cannot connect the container", r ? "the node has no such bridge" : "this link is no bridge", "%s",
                 name);
-        return err_remedy(err, "make it: ip link add %s type bridge && ip link set %s up; or set `bridge = none`", name, name);
+        return r ? err_remedy(err, "make it: ip link add %s type bridge && ip link set %s up; or set `bridge = none`", name, name)
+                 : err_remedy(err, "name a bridge, or set `bridge = none`");
 }
 
 int ground_net(struct ground *g, struct err *err)

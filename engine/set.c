@@ -35,6 +35,11 @@ static int check_new(struct ct *ct, const char *text, struct err *err)
 
 static int may_change(struct ct *ct, const struct config_key *k, enum ct_state s, struct err *err)
 {
+        if (str_eq(k->key, "size")) {
+                err_set(err, EX_STATE, "cannot change this key", "it says how large the image was made, and nothing resizes images yet",
+                        "%s", k->key);
+                return err_remedy(err, "make a new container with --size");
+        }
         if (s == CT_STOPPED || s == CT_RUNNING || s == CT_FROZEN || s == CT_SUSPENDED) {
                 if (s == CT_STOPPED || (!str_eq(k->key, "idmap") && !str_eq(k->key, "image")))
                         return 0;
@@ -51,6 +56,7 @@ int ct_set(struct ct *ct, const char *key, const char *value, struct err *err)
         _cleanup_free_ char *text = NULL;
         struct config_key k;
         enum ct_state s;
+        struct err inner = {};
         int r = ct_need_lock(ct, "cannot change the configuration", err);
 
         if (r == 0)
@@ -61,14 +67,12 @@ int ct_set(struct ct *ct, const char *key, const char *value, struct err *err)
                 r = may_change(ct, &k, s, err);
         if (r < 0)
                 return r;
-        r = ct_config_set(ct->text, k.section, k.key, value && *value ? value : NULL, &text, err);
-        if (r == -EX_CONFIG) {
-                if (err)
-                        err->code = EX_USAGE; /* the file was right until then: it is the new value */
-                r = -EX_USAGE;
-        }
-        if (r == 0)
-                r = check_new(ct, text, err);
+        r = ct_config_set(ct->text, k.section, k.key, value && *value ? value : NULL, &text, &inner);
+        if (r == -EX_CONFIG) /* the file was right until then: it is the new value, in a line that nobody has seen */
+                return err_set(err, EX_USAGE, "cannot set", inner.why, "%s", key);
+        if (r < 0)
+                return err_take(err, &inner);
+        r = check_new(ct, text, err);
         if (r < 0)
                 return err_wrap(err, "cannot set", "%s", key);
         r = path_replace(ct->dir, CT_CONF, text, strlen(text), 0644, err);

@@ -26,6 +26,7 @@ static const struct { const char *option, *section, *key; } keys[] = {
 static int config_of(const struct args *a, struct ct_config *ret, struct err *err)
 {
         _cleanup_free_ char *text = strdup("uuid = " STAND_IN_UUID "\ninit = /sbin/init\nidmap = 1:65536\n");
+        struct err inner = {};
 
         if (!text)
                 return err_set(err, EX_NOSPC, "cannot create the container", "out of memory", "%s", a->operand[0]);
@@ -34,10 +35,9 @@ static int config_of(const struct args *a, struct ct_config *ret, struct err *er
                 char *next = NULL;
                 if (!value)
                         continue;
-                if (ct_config_set(text, keys[i].section, keys[i].key, *value ? value : "\"\"", &next, err) < 0) {
-                        err->code = EX_USAGE;
-                        return err_wrap(err, "cannot use the option", "--%s %s", keys[i].option, value);
-                }
+                if (ct_config_set(text, keys[i].section, keys[i].key, *value ? value : "\"\"", &next, &inner) < 0)
+                        /* The place in a text that nobody has written says nothing. */
+                        return err_set(err, EX_USAGE, "cannot use the option", inner.why, "--%s %s", keys[i].option, value);
                 free(text);
                 text = next;
         }

@@ -24,7 +24,10 @@ static void print_text(const struct ct_report *r)
         printf("disk       %.1f MiB, %.1f MiB allocated%s%s\n", (double)r->disk_size / mib, (double)r->disk_allocated / mib,
                r->device[0] ? ", attached to " : "", r->device);
         printf("idmap      %u:%u\n", r->idmap.base, r->idmap.count);
-        printf("network    %s on %s, %s%s%s\n", r->port, r->bridge, r->ip4[0] ? r->ip4 : "no IPv4", r->ip6[0] ? ", " : "", r->ip6);
+        if (str_eq(r->bridge, "none"))
+                printf("network    none\n");
+        else
+                printf("network    %s on %s, %s%s%s\n", r->port, r->bridge, r->ip4[0] ? r->ip4 : "no IPv4", r->ip6[0] ? ", " : "", r->ip6);
         printf("mac        %s\n", r->mac);
         if (r->limits.memory)
                 printf("memory     at most %.1f MiB", (double)r->limits.memory / mib);

@@ -38,7 +38,7 @@ const struct verb verb_set = {
         .name = "set",
         .operands = "CT KEY=VALUE…",
         .help = "change a container's configuration; limits of a running one at once",
-        .more = "Keys: init, image, size, idmap, memory, swap, cpu, pids, hostname,\n"
+        .more = "Keys: init, image, idmap, memory, swap, cpu, pids, hostname,\n"
                 "net.bridge, net.mac, net.ip4, net.ip6, net.gw4, net.gw6. An empty value removes the key.\n",
         .min = 2,
         .max = (size_t)-1,

@@ -156,6 +156,13 @@ test_ids() {
         [ "$a" != "$b" ] || why+="two containers have the ids $a;"
         why+=$(expect 5 "id range" a -- "$CTL" set b "idmap=$a")
         why+=$(expect 5 "address is taken" -- "$CTL" set b net.ip4=10.88.0.50/24)
+        why+=$(expect 6 "size" "resizes" -- "$CTL" set b size=128M)
+        why+=$(expect 2 "cpu: it must be more than 0" -- "$CTL" set b cpu=0)
+        why+=$(expect 2 "--cpu 0: cpu: it must" -- make c --cpu 0)
+        why+=$(expect 0 -- "$CTL" set b net.gw4=10.99.0.1)
+        why+=$(expect 3 "gateway" "10.99.0.1" "correct it" -- "$CTL" start b)
+        why+=$(expect 3 "gateway" -- make c --ip4 10.88.0.51/24 --gw4 10.99.0.1)
+        why+=$(expect 0 -- "$CTL" set b net.gw4=)
         sed -i "s/^idmap = .*/idmap = $a/" $LIB/ct/b/ct.conf
         why+=$(expect 5 "id range" -- "$CTL" start b)
         why+=$(expect 0 -- "$CTL" destroy b)

@@ -102,7 +102,19 @@ Test(config, refusals)
                 {LEAST "[net]\nmac = 01:00:00:00:00:01\n", "ct.conf:5:7", "group address"},
                 {LEAST "[net]\nbridge = a/b\n", "ct.conf:5:10", "name of a link"},
                 {LEAST "ip4 = 10.0.0.1/8\n", "ct.conf:4:1", "unknown key"},
+                {LEAST "[net]\nip4 = 0.0.0.0/0\n", "ct.conf:5:7", "no address of a host"},
+                {LEAST "[net]\nip4 = 224.0.0.1/24\n", "ct.conf:5:7", "no address of a host"},
+                {LEAST "[net]\nip4 = 127.0.0.1/8\n", "ct.conf:5:7", "loopback"},
+                {LEAST "[net]\nip4 = 10.77.0.0/24\n", "ct.conf:5:7", "of the network"},
+                {LEAST "[net]\nip4 = 10.77.0.255/24\n", "ct.conf:5:7", "broadcast"},
+                {LEAST "[net]\nip4 = 10.0.0.1/24, 10.0.0.1/8\n", "ct.conf:5:7", "twice"},
+                {LEAST "[net]\nip6 = ::1/128\n", "ct.conf:5:7", "loopback"},
+                {LEAST "[net]\nip6 = ff02::1/64\n", "ct.conf:5:7", "no address of a host"},
+                {LEAST "[net]\ngw4 = 10.0.0.300\n", "ct.conf:5:7", "neither"},
+                {LEAST "[net]\nmac = 00:00:00:00:00:00\n", "ct.conf:5:7", "no address"},
                 {LEAST "cpu = -1\n", "ct.conf:4:7", "cpu: "},
+                {LEAST "cpu = 0\n", "ct.conf:4:7", "more than 0"},
+                {LEAST "cpu = 0%\n", "ct.conf:4:7", "more than 0"},
                 {LEAST "pids = 0\n", "ct.conf:4:8", "pids: "},
                 {LEAST "hostname = -a\n", "ct.conf:4:12", "hostname: "},
                 {LEAST "image = ../root.img\n", "ct.conf:4:9", "image: "},
@@ -124,6 +136,28 @@ Test(config, refusals)
                 cr_assert_eq(parse(wrong[i].text, &c, &e), -EX_CONFIG, "%zu is taken", i);
                 cr_assert_str_eq(e.on, wrong[i].place, "%zu: %s (%s)", i, e.on, e.why);
                 cr_assert(strstr(e.why, wrong[i].why), "%zu: %s", i, e.why);
+        }
+}
+
+Test(config, gateways)
+{
+        static const struct { const char *text; bool ok; } row[] = {
+                {LEAST "[net]\nip4 = 10.0.0.2/24\ngw4 = 10.0.0.1\n", true},
+                {LEAST "[net]\nip4 = 10.0.0.2/31, 10.1.0.66/26\ngw4 = 10.1.0.126\n", true},
+                {LEAST "[net]\nip4 = 10.1.0.66/26\ngw4 = 10.1.0.62\n", false},
+                {LEAST "[net]\nip4 = 10.0.0.2/32\ngw4 = 10.0.0.1\n", false},
+                {LEAST "[net]\ngw4 = 10.0.0.1\n", false},
+                {LEAST "[net]\nip6 = fd00:1::2/32\ngw6 = fd00:1:8::1\n", true},
+                {LEAST "[net]\nip6 = fd00:1::2/33\ngw6 = fd00:1:8000::1\n", false},
+                {LEAST "[net]\ngw6 = fe80::1\n", true},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(row); i++) {
+                struct ct_config c;
+                struct err e = {};
+                cr_assert_eq(parse(row[i].text, &c, &e), 0, "%zu: %s", i, e.why);
+                cr_assert_eq(config_check_gateways(&c, &e), row[i].ok ? 0 : -EX_CONFIG, "%zu", i);
+                ct_config_done(&c);
         }
 }
 
