@@ -114,7 +114,15 @@ static int check_state(const struct dump_task *t, const struct dump_thread *th, 
         return 0;
 }
 
-static int walk_threads(struct dump *d, struct dump_task *t, struct err *err)
+/* Leader first, then by the container's number: /proc lists threads in order of creation, which a restore does not repeat. */
+static int by_vtid(const void *a, const void *b)
+{
+        const struct dump_thread *x = a, *y = b;
+
+        return x->vtid < y->vtid ? -1 : x->vtid > y->vtid;
+}
+
+static int read_threads(struct dump *d, struct dump_task *t, struct err *err)
 {
         for (size_t k = 0; k < t->n_thread; k++) {
                 struct dump_thread *th = &t->thread[k];
@@ -122,17 +130,14 @@ static int walk_threads(struct dump *d, struct dump_task *t, struct err *err)
                 if (r < 0)
                         return r;
                 th->vtid = dump_innermost(th->kv, th->n_kv, "NSpid", th->tid);
-                struct dump_obj *x = dump_add(d, CLS_THREAD);
-                if (!x)
-                        return kind_nomem(err);
-                th->id = x->o.id;
-                x->task = (size_t)(t - d->task);
-                x->thread = k;
         }
-        t->vpid = dump_innermost(t->thread[0].kv, t->thread[0].n_kv, "NStgid", t->pid);
-        t->vpgid = dump_innermost(t->thread[0].kv, t->thread[0].n_kv, "NSpgid", 0);
-        t->vsid = dump_innermost(t->thread[0].kv, t->thread[0].n_kv, "NSsid", 0);
-        return check_state(t, &t->thread[0], err);
+        if (t->n_thread > 2)
+                qsort(t->thread + 1, t->n_thread - 1, sizeof(*t->thread), by_vtid);
+        const struct dump_thread *lead = &t->thread[0];
+        t->vpid = dump_innermost(lead->kv, lead->n_kv, "NStgid", t->pid);
+        t->vpgid = dump_innermost(lead->kv, lead->n_kv, "NSpgid", 0);
+        t->vsid = dump_innermost(lead->kv, lead->n_kv, "NSsid", 0);
+        return check_state(t, lead, err);
 }
 
 /* A leader that has exited before its threads is a zombie beside threads that live. */
@@ -165,29 +170,19 @@ static void drop_ended(struct dump *d)
         d->n_task = n;
 }
 
-/* Leader first, then by number: /proc lists threads in order of creation, and a first walk may have missed some. */
-static int by_tid(const void *a, const void *b)
+static void leader_first(struct dump_task *t)
 {
-        const struct dump_thread *x = a, *y = b;
-
-        return x->tid < y->tid ? -1 : x->tid > y->tid;
-}
-
-static void sort_threads(struct dump_task *t)
-{
-        for (size_t k = 0; k < t->n_thread; k++)
-                if (t->thread[k].tid == t->pid && k) {
+        for (size_t k = 1; k < t->n_thread; k++)
+                if (t->thread[k].tid == t->pid) {
                         struct dump_thread lead = t->thread[k];
                         t->thread[k] = t->thread[0];
                         t->thread[0] = lead;
                 }
-        if (t->n_thread > 2)
-                qsort(t->thread + 1, t->n_thread - 1, sizeof(*t->thread), by_tid);
 }
 
 /* ---- parents before children ---- */
 
-struct place { pid_t pid; uint64_t depth; size_t at, parent; };   /* at: in the list of tasks; parent: among the places */
+struct place { pid_t pid, vpid; uint64_t depth; size_t at, parent; };   /* at: in the list of tasks; parent: among the places */
 
 static int by_pid(const void *a, const void *b)
 {
@@ -196,12 +191,14 @@ static int by_pid(const void *a, const void *b)
         return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-/* By generation, so that a parent stands before its children; within one by number, which every dump of the tree repeats. */
+/* By generation, so that a parent stands before its children; within one by the container's number, which every dump repeats. */
 static int by_depth(const void *a, const void *b)
 {
         const struct place *x = a, *y = b;
 
-        return x->depth != y->depth ? (x->depth < y->depth ? -1 : 1) : by_pid(a, b);
+        if (x->depth != y->depth)
+                return x->depth < y->depth ? -1 : 1;
+        return x->vpid < y->vpid ? -1 : x->vpid > y->vpid;
 }
 
 /* Generations up to n: init's is 1. Climbs to the first ancestor whose generation is known, then fills in on the way. */
@@ -232,18 +229,15 @@ static int find_parents(struct dump *d, struct place *p, struct err *err)
         if (r < 0)
                 return r;
         for (size_t i = 0; i < d->n_task; i++)
-                p[i] = (struct place){ .pid = d->task[i].pid, .at = i };
+                p[i] = (struct place){ .pid = d->task[i].pid, .vpid = d->task[i].vpid, .at = i };
         qsort(p, d->n_task, sizeof(*p), by_pid);
         for (size_t i = 0; i < d->n_task; i++) {
-                struct proc_stat st;
-                r = proc_stat_read(d->task[p[i].at].procfd, &st, err);
-                if (r < 0)
-                        return r;
-                struct place key = { .pid = st.ppid };
+                pid_t parent = d->task[p[i].at].thread[0].stat.ppid;
+                struct place key = { .pid = parent };
                 const struct place *up = bsearch(&key, p, d->n_task, sizeof(*p), by_pid);
                 p[i].parent = up ? (size_t)(up - p) : d->n_task;
                 p[i].depth = p[i].pid == init;
-                d->task[p[i].at].parent = p[i].pid == init ? 0 : (uint64_t)st.ppid;
+                d->task[p[i].at].parent = p[i].pid == init ? 0 : (uint64_t)parent;
         }
         return 0;
 }
@@ -302,16 +296,34 @@ static int read_timers(struct dump_task *t, struct err *err)
         return r;
 }
 
+static int add_threads(struct dump *d, size_t task, struct err *err)
+{
+        struct dump_task *t = &d->task[task];
+
+        for (size_t k = 0; k < t->n_thread; k++) {
+                struct dump_obj *x = dump_add(d, CLS_THREAD);
+                if (!x)
+                        return kind_nomem(err);
+                t->thread[k].id = x->o.id;
+                x->task = task;
+                x->thread = k;
+        }
+        return 0;
+}
+
 static int walk_tasks(struct dump *d, struct err *err)
 {
+        int r = 0;
+
         drop_ended(d);
-        for (size_t i = 0; i < d->n_task; i++) {
-                sort_threads(&d->task[i]);
-                int r = check_alive(&d->task[i], err);
-                if (r < 0)
-                        return r;
+        for (size_t i = 0; r >= 0 && i < d->n_task; i++) {
+                leader_first(&d->task[i]);
+                r = check_alive(&d->task[i], err);
+                if (r >= 0)
+                        r = read_threads(d, &d->task[i], err);
         }
-        int r = sort_tasks(d, err);
+        if (r >= 0)
+                r = sort_tasks(d, err);
         for (size_t i = 0; r >= 0 && i < d->n_task; i++) {
                 struct dump_task *t = &d->task[i];
                 struct dump_obj *x = dump_add(d, CLS_TASK);
@@ -319,7 +331,7 @@ static int walk_tasks(struct dump *d, struct err *err)
                         return kind_nomem(err);
                 t->id = x->o.id;
                 x->task = i;
-                r = walk_threads(d, t, err);
+                r = add_threads(d, i, err);
                 if (r >= 0)
                         r = tracee_pending(t->thread[0].tracee, true, &t->pending, &t->n_pending, err);
                 if (r >= 0)

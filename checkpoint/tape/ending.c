@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A process that ends as it is told. A tape cannot: its agent comes back. So the process is let go at the agent's `syscall`
- * instruction with the registers of exit_group(2), or with a signal pending and nothing blocked.
+ * instruction with the registers of exit_group(2), or of pause(2) with nothing blocked, and is sent its signal there.
  *
- * Let go before it ends, because a tracer would have to reap what is to be left to the parent.
+ * Let go before it ends, because a tracer would have to reap what is to be left to the parent: also no signal is sent earlier,
+ * for SIGKILL does not wait for a tracer.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +18,7 @@
 
 #define END_MS 5000
 
-static int set_end(struct tracee *t, int pidfd, int status, struct err *err)
+static int set_end(struct tracee *t, int status, struct err *err)
 {
         _cleanup_free_ struct cpu_state *s = calloc(1, sizeof(*s));
 
@@ -25,14 +26,11 @@ static int set_end(struct tracee *t, int pidfd, int status, struct err *err)
                 return err_sys(err, EX_FAIL, ENOMEM, "cannot end a process", "process %d", (int)t->tid);
         s->regs = t->regs;
         s->regs.rip = agent_insn(t);
-        s->regs.rax = SYS_exit_group;
+        s->regs.rax = WIFSIGNALED(status) ? SYS_pause : SYS_exit_group;
         s->regs.rdi = (unsigned long long)WEXITSTATUS(status);
         s->regs.orig_rax = UINT64_MAX; /* in no system call: nothing is restarted */
         s->sigmask = WIFSIGNALED(status) ? 0 : MASK_ALL;
-        int r = tracee_set(t, s, err);
-        if (r == 0 && WIFSIGNALED(status))
-                r = pidfd_signal(pidfd, WTERMSIG(status), err);
-        return r < 0 ? r : 0;
+        return tracee_set(t, s, err);
 }
 
 static int await_end(int pidfd, pid_t pid, struct err *err)
@@ -52,12 +50,14 @@ int tracee_exit(struct tracee *t, int status, struct err *err)
 {
         pid_t pid = t->tid;
         _cleanup_close_ int pidfd = pidfd_open_proc(pid, err);
-        int r = pidfd < 0 ? pidfd : set_end(t, pidfd, status, err);
+        int r = pidfd < 0 ? pidfd : set_end(t, status, err);
 
         if (r < 0) {
                 (void)tracee_detach(t, NULL); /* with what it had; its tree is undone by the caller */
                 return r;
         }
         r = tracee_detach(t, err);
+        if (r >= 0 && WIFSIGNALED(status))
+                r = pidfd_signal(pidfd, WTERMSIG(status), err);
         return r < 0 ? r : await_end(pidfd, pid, err);
 }
