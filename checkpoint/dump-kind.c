@@ -234,6 +234,16 @@ uint64_t dump_ns_of(struct dump *d, const struct obj *task, enum ns_type type)
         return task_of(d, task)->ns[type];
 }
 
+uint32_t dump_foreground(struct dump *d, const struct obj *task)
+{
+        pid_t group = task_of(d, task)->thread[0].stat.tpgid;
+
+        for (size_t i = 0; group > 0 && i < d->n_task; i++)
+                if (d->task[i].thread[0].stat.pgrp == group)
+                        return (uint32_t)d->task[i].vpgid;
+        return 0;
+}
+
 int dump_console_index(const struct dump *d)
 {
         return d->s.console_index;

@@ -3,13 +3,9 @@
  * The console: descriptors of the slave side of the one pseudo terminal whose master the engine holds.
  *
  * The master and its slave node are made with the mounts; here the slave is opened again by its path (/dev/console,
- * /dev/pts/N or /dev/tty), and what belongs to the terminal is set: size and modes first, as long as no session has it,
- * because a changed size sends SIGWINCH to the foreground group; then TIOCSCTTY by the session's leader; /dev/tty can be
- * opened from then on; at the end the foreground group, which must exist.
- *
- * Who has it as controlling terminal can be asked only by a process that has: the holder of the descriptor is asked by
- * tape, in the container's numbers. A terminal that controls a session in which nobody holds it first is lost to that
- * session.
+ * /dev/pts/N or /dev/tty), and what belongs to the terminal is set: size and modes in PH_MAKE, as long as no session has it,
+ * because a changed size sends SIGWINCH to the foreground group. Which session has it and which group is in front is the
+ * session leader's (task-tty), in PH_BIND; /dev/tty can be opened from then on.
  *
  * Unread input (pty-input.c) is kept. Unread output is with the master, which is the engine's. Flow that ^S has stopped
  * shows nowhere and goes on.
@@ -49,18 +45,6 @@ static struct bypath from_record(const struct record *r)
 
 /* ---- dump ---- */
 
-/* Both fail where the holder has another controlling terminal, or none. */
-static int ask(struct dump *d, const struct obj *o, struct tape *t)
-{
-        int fd = o->facts.file.fd;
-        uint32_t session = tape_data(t, NULL, 4), group = tape_data(t, NULL, 4);
-
-        (void)d;
-        tape_may_fail(t, TAPE(t, SYS_ioctl, A_IMM(fd), A_IMM(TIOCGSID), A_DATA(session)), 0);
-        tape_may_fail(t, TAPE(t, SYS_ioctl, A_IMM(fd), A_IMM(TIOCGPGRP), A_DATA(group)), 0);
-        return 0;
-}
-
 static int require_console(const struct obj *o, int fd, int console, struct err *err)
 {
         unsigned dev = 0;
@@ -78,7 +62,7 @@ static int require_console(const struct obj *o, int fd, int console, struct err 
         return 0;
 }
 
-static int read_terminal(const struct obj *o, int fd, const struct tape *t, Msg *m, struct err *err)
+static int read_terminal(const struct obj *o, int fd, Msg *m, struct err *err)
 {
         struct termios2 tio = {};
         struct winsize ws = {};
@@ -92,15 +76,6 @@ static int read_terminal(const struct obj *o, int fd, const struct tape *t, Msg 
         m->xpixel = ws.ws_xpixel;
         m->ypixel = ws.ws_ypixel;
         m->exclusive = excl != 0;
-        if (t && tape_len(t) >= 2 && tape_ret(t, 0) == 0 && tape_ret(t, 1) == 0) {
-                int sid, pgrp;
-                memcpy(&sid, tape_out(t, 0), sizeof(sid));
-                memcpy(&pgrp, tape_out(t, 16), sizeof(pgrp));
-                m->has_session = sid > 0;
-                m->session = (uint32_t)sid;
-                m->has_foreground = sid > 0 && pgrp > 0;
-                m->foreground = (uint32_t)pgrp;
-        }
         return r;
 }
 
@@ -147,6 +122,8 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         struct bypath b;
         int r = require_console(o, fd, dump_console_index(d), err);
 
+        (void)t;
+
         if (r >= 0)
                 r = bypath_take(&kind_fd_pty, d, o, fd, NULL, &b, err);
         if (r < 0)
@@ -161,7 +138,7 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         m->path = b.path;
         m->mode = b.mode;
         m->rdev = b.rdev;
-        r = read_terminal(o, fd, t, m, err);
+        r = read_terminal(o, fd, m, err);
         return r < 0 ? r : read_input(d, o, fd, m, err);
 }
 
@@ -182,8 +159,6 @@ static int check(const struct record *r, struct need *need, struct err *err)
                 return kind_bad(&kind_fd_pty, r, err, "its modes are not of the right size");
         if (m->rows > UINT16_MAX || m->columns > UINT16_MAX || m->xpixel > UINT16_MAX || m->ypixel > UINT16_MAX)
                 return kind_bad(&kind_fd_pty, r, err, "its size is none of a terminal");
-        if (m->session > INT32_MAX || m->foreground > INT32_MAX || (m->has_foreground && !m->has_session))
-                return kind_bad(&kind_fd_pty, r, err, "its session is none");
         if (bytes > PTY_INPUT_MAX || m->n_line > PTY_INPUT_MAX)
                 return kind_bad(&kind_fd_pty, r, err, "it has more input than a terminal holds");
         return bypath_check(&kind_fd_pty, r, &b, need, err);
@@ -210,7 +185,6 @@ static int plan_make(struct restore *rs, const struct record *r, struct err *err
         return 0;
 }
 
-/* Done twice by two descriptions of one terminal, it is done once. */
 static int plan_bind(struct restore *rs, const struct record *r, struct err *err)
 {
         const Msg *m = (const void *)r->msg;
@@ -218,16 +192,7 @@ static int plan_bind(struct restore *rs, const struct record *r, struct err *err
 
         if (m->rdev == TTY_RDEV)
                 return 0;
-        int res = bypath_verify(&kind_fd_pty, rs, r, &b, err);
-        if (res < 0 || !m->has_session)
-                return res;
-        uint64_t leader = restore_task(rs, m->session);
-        if (!leader)
-                return kind_bad(&kind_fd_pty, r, err, "it controls a session that has no leader");
-        struct tape *t = restore_tape(rs, (struct actor){ACTOR_TASK, leader});
-        tape_label(t, "controlling terminal (fd-pty %" PRIu64 ")", r->id);
-        TAPE(t, SYS_ioctl, A_FD(r->id), A_IMM(TIOCSCTTY), A_IMM(0));
-        return 0;
+        return bypath_verify(&kind_fd_pty, rs, r, &b, err);
 }
 
 /* /dev/tty can be opened by a session that has a terminal, which it has since the last barrier. */
@@ -242,19 +207,6 @@ static int plan_hand(struct restore *rs, const struct record *r, struct err *err
         return 0;
 }
 
-static void foreground(struct restore *rs, const struct record *r, const Msg *m)
-{
-        uint64_t leader = m->has_foreground ? restore_task(rs, m->session) : 0;
-
-        if (!leader)
-                return;
-        struct tape *t = restore_tape(rs, (struct actor){ACTOR_TASK, leader});
-        tape_label(t, "foreground group of the terminal (fd-pty %" PRIu64 ")", r->id);
-        uint32_t group = tape_data(t, &m->foreground, sizeof(m->foreground));
-        /* ESRCH: a foreground group whose processes have all ended; nobody is in front then. */
-        tape_may_fail(t, TAPE(t, SYS_ioctl, A_FD(r->id), A_IMM(TIOCSPGRP), A_DATA(group)), ESRCH);
-}
-
 static int plan_attr(struct restore *rs, const struct record *r, struct err *err)
 {
         const Msg *m = (const void *)r->msg;
@@ -264,7 +216,6 @@ static int plan_attr(struct restore *rs, const struct record *r, struct err *err
         if (m->n_line || m->has_rest)
                 pty_input_plan(restore_tape(rs, (struct actor){ACTOR_SELF, 0}), r->id, m->termios.data, m->line, m->n_line,
                                m->has_rest ? &m->rest : NULL);
-        foreground(rs, r, m);
         if (m->exclusive) {
                 struct tape *t = restore_tape(rs, restore_owner(rs, r->id));
                 tape_label(t, "exclusive mode of the terminal (fd-pty %" PRIu64 ")", r->id);
@@ -280,7 +231,6 @@ const struct kind kind_fd_pty = {
         .cls = CLS_FILE,
         .msg = &gantry__fd_pty__descriptor,
         .claim = claim,
-        .ask = ask,
         .take = take,
         .check = check,
         .plan = {[PH_MAKE] = plan_make, [PH_BIND] = plan_bind, [PH_HAND] = plan_hand, [PH_ATTR] = plan_attr},

@@ -194,6 +194,8 @@ uint64_t dump_mm_of(struct dump *d, const struct obj *task);          /* ids of 
 uint64_t dump_files_of(struct dump *d, const struct obj *task);
 uint64_t dump_fs_of(struct dump *d, const struct obj *task);
 uint64_t dump_ns_of(struct dump *d, const struct obj *task, enum ns_type type);   /* 0: external */
+/* Number inside of the process group in front of a process's controlling terminal; 0: none, or it has no process any more. */
+uint32_t dump_foreground(struct dump *d, const struct obj *task);
 int dump_console_index(const struct dump *d);                         /* devpts index of the external console, or -1 */
 /* Counters of the report: SYN_RECV and TIME_WAIT sockets that are dropped. */
 void dump_count_dropped(struct dump *d, unsigned syn_recv, unsigned time_wait);

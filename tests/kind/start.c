@@ -4,8 +4,8 @@
  *
  * It is the init of a pid namespace of its own, in a cgroup of its own, with /dev/null as descriptors 0–2 and nothing
  * else open; all other namespaces are ours, which makes them external to the session. They talk by files: victim.h. The
- * victim of fd-pty has a console as descriptor 0, which controls its session: we hold its master, as the engine's monitor
- * does, and type something when it is ready.
+ * victims of fd-pty and task-tty have a console as descriptor 0, which controls its session: we hold its master, as the engine's monitor
+ * does; for fd-pty something is typed when it is ready.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -109,7 +109,7 @@ static int cgroup_make(struct trial *r)
 
 static int console_make(struct trial *r)
 {
-        if (!r->stem || strcmp(r->stem, "fd-pty") != 0 || r->master >= 0)
+        if (!r->stem || (strcmp(r->stem, "fd-pty") != 0 && strcmp(r->stem, "task-tty") != 0) || r->master >= 0)
                 return 0;
         r->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (r->master < 0 || grantpt(r->master) < 0 || unlockpt(r->master) < 0 ||
@@ -125,7 +125,7 @@ static int console_type(struct trial *r)
         struct pollfd p = {.fd = r->master, .events = POLLIN};
         char echo[64];
 
-        if (r->master < 0)
+        if (r->master < 0 || strcmp(r->stem, "fd-pty") != 0)
                 return 0;
         if (write(r->master, text, strlen(text)) != (ssize_t)strlen(text))
                 return failed(r, "the console: %s", strerror(errno));

@@ -64,6 +64,12 @@ WEAK uint64_t dump_ns_of(struct dump *d, const struct obj *task, enum ns_type ty
         return 0;
 }
 
+WEAK uint32_t dump_foreground(struct dump *d, const struct obj *task)
+{
+        (void)d;
+        return (uint32_t)(task->facts.task.stat ? task->facts.task.stat->tpgid : 0);
+}
+
 WEAK void restore_keep_map(struct restore *rs, struct tape *t, uint32_t entry, uint64_t size, uint64_t object)
 {
         (void)rs, (void)t, (void)entry, (void)size, (void)object;
