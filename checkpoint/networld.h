@@ -15,5 +15,18 @@ void rules_add(struct rules_seen *s, const struct nlmsghdr *h);
 /* Are there rules beyond the default ones, or less? A kernel that answers nothing at all has no rules. */
 bool rules_changed(const struct rules_seen *s, bool ipv6);
 
+/* What else a namespace may hold that nobody keeps; each is told by one answer that a new namespace does not give. */
+struct world_seen { bool qdisc, xfrm, ipset, nexthop; const char *other; unsigned labels; };
+void world_route(struct world_seen *s, const struct nlmsghdr *h);       /* NETLINK_ROUTE */
+void world_xfrm(struct world_seen *s, const struct nlmsghdr *h);        /* NETLINK_XFRM */
+void world_netfilter(struct world_seen *s, const struct nlmsghdr *h);   /* NETLINK_NETFILTER */
+/* The rules for the choice of IPv6 addresses (addrlabel): a new namespace has ten. None: no IPv6. */
+bool world_labels_changed(const struct world_seen *s);
+
+/* One family of CTRL_CMD_GETFAMILY: false: it is none. */
+bool genl_family(const struct nlmsghdr *h, uint16_t *ret_id, char ret_name[32]);
+/* A text of /proc/net/dev_mcast: is an address there that a person has set? */
+bool mcast_by_hand(const char *text);
+
 /* Entries in the answer to IPCTNL_MSG_CT_GET_STATS; false: it does not say. */
 bool conntrack_entries(const struct nlmsghdr *h, uint32_t *ret);

@@ -97,7 +97,8 @@ struct facts {
                          const char *timers;          /* text of /proc/PID/timers; NULL where it was not read */
                          unsigned seen;               /* enum task_seen */
                          bool leader; } task;                                                       /* TASK and THREAD */
-                struct { bool rules, nft, conntrack; /* there are some beyond the default ones */ } netns;
+                struct { bool rules, nft, conntrack, qdisc, xfrm, ipset, nexthop;   /* there are some beyond the default ones */
+                         const char *other;           /* what else there is, in words; NULL: nothing */ } netns;
                 struct { const char *path; int dirfd; } cgroup;
         };
 };

@@ -49,6 +49,20 @@ static int task_property(const struct facts *f, uint16_t number)
         return 0;
 }
 
+static int netns_property(const struct facts *f, uint16_t number)
+{
+        const struct { uint16_t number; bool there; } all[] = {
+                {KIND_NET_RULE, f->netns.rules},     {KIND_NET_NFT, f->netns.nft},         {KIND_NET_CONNTRACK, f->netns.conntrack},
+                {KIND_NET_QDISC, f->netns.qdisc},    {KIND_NET_XFRM, f->netns.xfrm},       {KIND_NET_IPSET, f->netns.ipset},
+                {KIND_NET_NEXTHOP, f->netns.nexthop}, {KIND_NET_OTHER, f->netns.other != NULL},
+        };
+
+        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+                if (all[i].number == number)
+                        return all[i].there;
+        return 0;
+}
+
 int kind_has_property(const struct facts *f, uint16_t number)
 {
         switch (f->cls) {
@@ -61,11 +75,7 @@ int kind_has_property(const struct facts *f, uint16_t number)
                         return has_lock(f->file.fdinfo);
                 return number == KIND_FILE_SCM && has_scm(f->file.fdinfo);
         case CLS_NETNS:
-                if (number == KIND_NET_RULE)
-                        return f->netns.rules;
-                if (number == KIND_NET_NFT)
-                        return f->netns.nft;
-                return number == KIND_NET_CONNTRACK && f->netns.conntrack;
+                return netns_property(f, number);
         case CLS_MM:
         case CLS_FILES:
         case CLS_FS:

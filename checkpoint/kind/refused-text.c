@@ -25,6 +25,10 @@ static const struct row { uint16_t number; const char *what, *remedy; } rows[] =
         {KIND_NET_RULE, "policy routing rules", "Remove the rules (ip rule) before the checkpoint"},
         {KIND_NET_NFT, "packet filter tables", "Flush the tables (nft flush ruleset) before the checkpoint"},
         {KIND_NET_CONNTRACK, "tracked connections, which the packet filter would forget", "Remove the rules that use connection tracking"},
+        {KIND_NET_QDISC, "a queueing discipline (tc qdisc)", "Remove it: tc qdisc del dev eth0 root"},
+        {KIND_NET_XFRM, "IPsec policies or states (ip xfrm)", "Stop the program that made them, or ip xfrm policy flush and ip xfrm state flush"},
+        {KIND_NET_IPSET, "sets of addresses (ipset)", "Stop the program that made them, or ipset destroy"},
+        {KIND_NET_NEXTHOP, "next hop objects (ip nexthop)", "Use routes with gateways of their own, and ip nexthop flush"},
         /* mounts */
         {KIND_MNT_CGROUP1, "a mount of a version 1 cgroup hierarchy", "Mount cgroup2 alone inside the container"},
         {KIND_MNT_OVERLAY, "an overlay mount, whose layers cannot be named from inside", "Stop the container engine that runs inside"},
@@ -130,6 +134,8 @@ static const struct row { uint16_t number; const char *what, *remedy; } rows[] =
 
 int kind_refuse_text(const struct kind *k, const struct facts *f, struct err *err)
 {
+        if (k->number == KIND_NET_OTHER && f->netns.other)
+                return kind_refuse(k, f, err, f->netns.other, "Stop the program that made it");
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
                 if (rows[i].number == k->number)
                         return kind_refuse(k, f, err, rows[i].what, rows[i].remedy);
