@@ -7,7 +7,7 @@
  * (dev, ino, flags, position) as a filter and kcmp on what is left; namespaces, sockets and pipes by inode. Ids rise in
  * the order of the walk, so that a second dump of an unchanged tree equals the first.
  *
- * Not here: processes that have ended (collect-dead.c), descriptors, mappings, mounts and links (collect-fd.c, collect-vma.c,
+ * Not here: processes that have ended (collect-halted.c), descriptors, mappings, mounts and links (collect-fd.c, collect-vma.c,
  * collect-ns.c), and what only a task itself can tell (collect-seen.c).
  */
 #include <errno.h>
@@ -99,21 +99,6 @@ pid_t dump_innermost(const struct proc_kv *kv, size_t n_kv, const char *key, pid
         return (pid_t)n;
 }
 
-static int refuse_task(const struct dump_task *t, const struct dump_thread *th, struct err *err, const char *what,
-                       const char *remedy)
-{
-        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", what, "process %d (%s)", (int)t->vpid, th->stat.comm);
-        return err_remedy(err, "%s", remedy);
-}
-
-static int check_state(const struct dump_task *t, const struct dump_thread *th, struct err *err)
-{
-        if (tracee_group_stopped(th->tracee))
-                return refuse_task(t, th, err, "it is stopped by job control (SIGSTOP or SIGTSTP)",
-                                   "let it go on (SIGCONT) and try again");
-        return 0;
-}
-
 /* Leader first, then by the container's number: /proc lists threads in order of creation, which a restore does not repeat. */
 static int by_vtid(const void *a, const void *b)
 {
@@ -137,7 +122,8 @@ static int read_threads(struct dump *d, struct dump_task *t, struct err *err)
         t->vpid = dump_innermost(lead->kv, lead->n_kv, "NStgid", t->pid);
         t->vpgid = dump_innermost(lead->kv, lead->n_kv, "NSpgid", 0);
         t->vsid = dump_innermost(lead->kv, lead->n_kv, "NSsid", 0);
-        return check_state(t, lead, err);
+        t->stop_signal = tracee_group_stopped(lead->tracee);
+        return 0;
 }
 
 /* A leader that has exited before its threads is a zombie beside threads that live. */
@@ -153,7 +139,7 @@ static int check_alive(struct dump_task *t, struct err *err)
         return err_remedy(err, "end that process and try again");
 }
 
-/* Those without a thread that could be seized have ended: collect-dead.c finds them as somebody's children. */
+/* Those without a thread that could be seized have ended: collect-halted.c finds them as somebody's children. */
 static void drop_ended(struct dump *d)
 {
         size_t n = 0;
@@ -368,6 +354,13 @@ static int place_of(struct dump *d, size_t i, const size_t *sorted, int type, si
 }
 
 /* `sorted` has a row of n_task per table, of which the first i are set. */
+static int refuse_task(const struct dump_task *t, const struct dump_thread *th, struct err *err, const char *what,
+                       const char *remedy)
+{
+        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", what, "process %d (%s)", (int)t->vpid, th->stat.comm);
+        return err_remedy(err, "%s", remedy);
+}
+
 static int share_check(struct dump *d, size_t i, size_t *sorted, struct err *err)
 {
         static const struct { int type; const char *what; } tables[N_TABLES] = {
@@ -494,6 +487,8 @@ int dump_walk(struct dump *d, struct err *err)
         }
         if (r >= 0)
                 r = dump_seen(d, err);
+        if (r >= 0)
+                r = dump_ask_stopped(d, err);
         for (size_t i = 0; r >= 0 && i < d->n_obj; i++)
                 set_facts(d, d->obj[i]);
         if (r >= 0)

@@ -33,6 +33,8 @@ struct dump_task {
         size_t n_thread;
         siginfo_t *pending;               /* shared by the process */
         size_t n_pending;
+        int stop_signal;                  /* job control has stopped it with this; 0: it has not */
+        bool stop_told;                   /* and its parent has been told by wait(2) */
         char *timers;                     /* text of /proc/PID/timers */
         struct fd_entry *fds;
         size_t n_fds;
@@ -124,7 +126,9 @@ struct dump_obj *dump_find(struct dump *d, uint64_t id);
 int dump_dup(struct dump *d, const struct dump_obj *x, struct err *err);   /* our duplicate of a FILE; caller closes */
 /* The innermost number of a status line that lists one per pid namespace level ("NSpid:\t4711\t3"). */
 pid_t dump_innermost(const struct proc_kv *kv, size_t n, const char *key, pid_t fallback);
-int dump_walk_dead(struct dump *d, struct err *err);              /* collect-dead.c; children that nobody knows are refused */
+/* collect-halted.c: the dead; children that nobody knows are refused. And what parents know of stopped ones: when agents are there. */
+int dump_walk_dead(struct dump *d, struct err *err);
+int dump_ask_stopped(struct dump *d, struct err *err);
 int dump_walk_files(struct dump *d, size_t task, struct err *err);
 int dump_walk_vmas(struct dump *d, size_t task, struct err *err);
 int dump_walk_ns(struct dump *d, struct err *err);

@@ -75,6 +75,10 @@ struct restore {
 int restore_read_tree(struct restore *rs, struct err *err);
 int restore_tree(struct restore *rs, struct err *err);
 int restore_threads_make(struct restore *rs, struct err *err);
+#define SIGNAL_MAX 64u
+/* restore-halted.c: what of the tree does not run */
+int restore_read_halted(struct restore *rs, struct plan_task *dead, struct err *err);   /* after the tasks */
+int restore_halt(struct restore *rs, struct err *err);
 struct restore_task *restore_task_find(struct restore *rs, uint64_t id);
 struct restore_task *restore_task_of(struct restore *rs, uint64_t object);   /* the first that uses a table, or the task itself */
 struct tracee *restore_tracee(void *ctx, struct actor who);

@@ -4,7 +4,8 @@
  * clone3 with set_tid and CLONE_PTRACE (5.5+), so that a child is stopped before its first instruction.
  *
  * Every task is a copy of its parent's stub: agent and delivery socket are inherited, everything else is unmapped later.
- * Processes that had ended are made like all others, because sessions and groups may go by their numbers, and end last.
+ * Processes that had ended are made like all others, because sessions and groups may go by their numbers, and end last
+ * (restore-halted.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +14,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,8 +23,6 @@
 #include "checkpoint/child.h"
 #include "checkpoint/restore-int.h"
 #include "proto/tree.pb-c.h"
-
-#define SIGNAL_MAX 64u
 
 struct restore_task *restore_task_find(struct restore *rs, uint64_t id)
 {
@@ -98,22 +95,6 @@ static int read_task(struct restore *rs, const Gantry__Tree__Task *m, size_t i, 
         return 0;
 }
 
-static int read_dead(const struct restore *rs, const Gantry__Tree__Dead *m, struct restore_dead *ret, struct err *err)
-{
-        int status = (int)m->status;
-        size_t at = 0;
-
-        while (at < rs->n_task && rs->task[at].id != m->parent)
-                at++;
-        bool possible = at < rs->n_task && m->status <= 0xffff && (WIFEXITED(status) || (WIFSIGNALED(status) && m->status <= SIGNAL_MAX)) &&
-                        m->exit_signal <= SIGNAL_MAX && m->exit_signal != SIGKILL && m->exit_signal != SIGSTOP && m->comm.len < 16 &&
-                        m->n_uid == 3 && m->n_gid == 3;
-        if (!possible)
-                return err_set(err, EX_IMAGE, "cannot restore the image", "a process that has ended is impossible", "process %u", m->pid);
-        *ret = (struct restore_dead){ m->pid, at };
-        return 0;
-}
-
 int restore_read_tree(struct restore *rs, struct err *err)
 {
         for (size_t i = 0; i < rs->n_rec; i++)
@@ -137,14 +118,9 @@ int restore_read_tree(struct restore *rs, struct err *err)
                 if (m->task[i]->exit_signal > SIGNAL_MAX)
                         return err_set(err, EX_IMAGE, "cannot restore the image", "a process is impossible", "process %u", m->task[i]->pid);
         }
-        for (size_t i = 0; i < m->n_dead; i++) {
-                const Gantry__Tree__Dead *x = m->dead[i];
-                int r = read_dead(rs, x, &rs->dead[i], err);
-                if (r < 0)
-                        return r;
-                p[m->n_task + i] = (struct plan_task){ x->pid, x->pgid, x->sid, rs->dead[i].parent_at, (int)x->exit_signal };
-        }
-        rs->n_dead = m->n_dead;
+        int r = restore_read_halted(rs, p + m->n_task, err);
+        if (r < 0)
+                return r;
         return tree_plan(p, m->n_task + m->n_dead, &rs->plan, err);
 }
 
@@ -292,78 +268,12 @@ static int play_plan(struct restore *rs, struct err *err)
         return 0;
 }
 
-static uint64_t signal_bit(unsigned sig)
-{
-        return sig ? UINT64_C(1) << (sig - 1) : 0;
-}
-
-/* Signals of children that ended while the tree was made: what a signal's receiver ignores is discarded, also when it is
- * pending. Before the dead end, this also makes sure that they are not reaped by themselves. */
-static int forget_ends(struct restore *rs, const Gantry__Tree *m, struct err *err)
-{
-        uint64_t ignore[4] = { 1 }, standard[4] = { 0 }; /* struct sigaction as the kernel has it: SIG_IGN, SIG_DFL */
-        bool any = false;
-
-        for (size_t i = 0; i < rs->n_task; i++) {
-                uint64_t told = 0;
-                for (size_t k = 0; k < rs->plan.n; k++)
-                        if (rs->plan.op[k].type == TREE_WAIT && rs->plan.op[k].actor == i)
-                                told |= signal_bit(SIGCHLD);
-                for (size_t k = 0; k < m->n_dead; k++)
-                        if (rs->dead[k].parent_at == i)
-                                told |= signal_bit(SIGCHLD) | signal_bit(m->dead[k]->exit_signal);
-                for (unsigned sig = 1; sig <= SIGNAL_MAX; sig++) {
-                        if (!(told & signal_bit(sig)) || sig == SIGKILL || sig == SIGSTOP)
-                                continue;
-                        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_TASK, rs->task[i].id });
-                        tape_label(t, "forget signal %u", sig);
-                        TAPE(t, SYS_rt_sigaction, A_IMM(sig), A_DATA(tape_data(t, ignore, sizeof(ignore))), A_IMM(0), A_IMM(8));
-                        TAPE(t, SYS_rt_sigaction, A_IMM(sig), A_DATA(tape_data(t, standard, sizeof(standard))), A_IMM(0), A_IMM(8));
-                        any = true;
-                }
-        }
-        return any ? phase_play(rs, err) : 0;
-}
-
-/* What is seen of a zombie beside its place and its status. */
-static void dead_tape(struct restore *rs, const Gantry__Tree__Dead *m)
-{
-        struct tape *t = restore_tape(rs, (struct actor){ ACTOR_TASK, TREE_TEMP + m->pid });
-        char comm[16] = { 0 };
-        uint64_t standard[4] = { 0 };
-
-        memcpy(comm, m->comm.data, m->comm.len);
-        tape_label(t, "be dead process %u", m->pid);
-        if (WIFSIGNALED(m->status) && WTERMSIG(m->status) != SIGKILL && WTERMSIG(m->status) != SIGSTOP)
-                TAPE(t, SYS_rt_sigaction, A_IMM(WTERMSIG(m->status)), A_DATA(tape_data(t, standard, sizeof(standard))), A_IMM(0), A_IMM(8));
-        TAPE(t, SYS_prctl, A_IMM(PR_SET_NAME), A_DATA(tape_data(t, comm, sizeof(comm))));
-        TAPE(t, SYS_setresgid, A_IMM(m->gid[0]), A_IMM(m->gid[1]), A_IMM(m->gid[2]));
-        TAPE(t, SYS_setresuid, A_IMM(m->uid[0]), A_IMM(m->uid[1]), A_IMM(m->uid[2]));
-}
-
-static int end_dead(struct restore *rs, struct err *err)
-{
-        const Gantry__Tree *m = (const Gantry__Tree *)(const void *)rs->tree->msg;
-        int r = forget_ends(rs, m, err);
-
-        if (r < 0 || !m->n_dead)
-                return r;
-        for (size_t i = 0; i < m->n_dead; i++)
-                dead_tape(rs, m->dead[i]);
-        r = phase_play(rs, err);
-        for (size_t i = 0; r >= 0 && i < m->n_dead; i++)
-                for (size_t k = 0; r >= 0 && k < rs->n_temp; k++)
-                        if (rs->temp[k].vpid == m->dead[i]->pid && rs->temp[k].tracee)
-                                r = tracee_exit(TAKE_PTR(rs->temp[k].tracee), (int)m->dead[i]->status, err);
-        return r < 0 ? r : forget_ends(rs, m, err);
-}
-
 int restore_tree(struct restore *rs, struct err *err)
 {
         lift_limits(rs->task[0].pid);
         int r = play_plan(rs, err);
 
-        return r < 0 ? r : end_dead(rs, err);
+        return r < 0 ? r : restore_halt(rs, err);
 }
 
 /* ---- THREADS ---- */

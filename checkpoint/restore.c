@@ -498,13 +498,14 @@ static bool reap_children(int proc, pid_t init)
         char name[64];
         size_t n = 0;
         unsigned pid = 0; /* of our pid namespace */
+        bool some = false;
 
         snprintf(name, sizeof(name), "task/%d/children", (int)init);
         if (proc_read(proc, name, &text, &n, NULL) < 0 || n == 0)
                 return false;
         for (const char *p = text; sscanf(p, "%u", &pid) == 1; p += strcspn(p, " "), p += strspn(p, " "))
-                (void)waitpid((pid_t)pid, NULL, __WALL | WNOHANG);
-        return true;
+                some |= waitpid((pid_t)pid, NULL, __WALL | WNOHANG) >= 0; /* else it is not ours: init's own zombie */
+        return some;
 }
 
 /* Children and threads that a wave had cloned and not yet told us of when it failed: they are traced from their birth, so

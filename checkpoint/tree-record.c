@@ -52,6 +52,9 @@ static Gantry__Tree__Task *task_message(const struct dump_task *t)
         m->fs = t->fs;
         m->sighand = t->sighand;
         m->cgroup = t->cgroup;
+        m->has_stop_signal = m->has_stop_told = t->stop_signal != 0;
+        m->stop_signal = (uint32_t)t->stop_signal;
+        m->stop_told = t->stop_told;
         m->comm.len = strlen(t->thread[0].stat.comm);
         m->comm.data = kind_memdup(t->thread[0].stat.comm, m->comm.len);
         m->thread = calloc(t->n_thread, sizeof(*m->thread));

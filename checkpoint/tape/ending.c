@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A process that ends as it is told. A tape cannot: its agent comes back. So the process is let go at the agent's `syscall`
+ * A process that ends or stops as it is told. To end is nothing for a tape, whose agent comes back: the process is let go at the agent's `syscall`
  * instruction with the registers of exit_group(2), or of pause(2) with nothing blocked, and is sent its signal there.
  *
  * Let go before it ends, because a tracer would have to reap what is to be left to the parent: also no signal is sent earlier,
  * for SIGKILL does not wait for a tracer.
+ *
+ * To stop: SIGSTOP is sent, which nobody can block or ignore, and at its delivery the signal that is wanted is put in its
+ * place. The kernel keeps the group stop in effect while we hold the process (SIGNAL_STOP_STOPPED) and enforces it at detach. An
+ * INTERRUPT beside it sees to it that no user instruction runs where the kernel ignores the signal (an orphaned process group).
  */
 #include <errno.h>
 #include <poll.h>
@@ -44,6 +48,36 @@ static int await_end(int pidfd, pid_t pid, struct err *err)
         if (r > 0)
                 return 0;
         return err_set(err, EX_FAIL, "cannot end a process", "it goes on", "process %d", (int)pid);
+}
+
+int tracee_group_stop(struct tracee *t, int sig, struct err *err)
+{
+        _cleanup_close_ int pidfd = pidfd_open_proc(t->tid, err);
+        bool delivered = false;
+        int got = 0;
+
+        if (pidfd < 0)
+                return pidfd;
+        int r = tracee_foreign(t, &t->regs, MASK_AGENT & ~(UINT64_C(1) << (sig - 1)), err);
+        if (r == 0)
+                r = pidfd_signal(pidfd, SIGSTOP, err);
+        if (r != 0)
+                return r < 0 ? r : tracee_lost(t, "cannot stop a process", err);
+        if (tracee_resume(t, RESUME_CONT, 0) < 0)
+                return tracee_lost(t, "cannot stop a process", err);
+        for (;;) {
+                enum stop s = tracee_next_stop(t, END_MS, &got);
+                if (s == STOP_EVENT && delivered)
+                        break;
+                bool its = s == STOP_SIGNAL && got == SIGSTOP;
+                if (s == STOP_GONE || s == STOP_NONE || (its && tracee_interrupt(t) < 0) || tracee_resume(t, RESUME_CONT, its ? sig : 0) < 0)
+                        return tracee_lost(t, "cannot stop a process", err);
+                delivered = delivered || its;
+        }
+        r = tracee_own(t, err);
+        if (r == 0 && t->group_stopped != sig)
+                r = err_set(err, EX_FAIL, "cannot stop a process", "its signal is ignored", "process %d, signal %d", (int)t->tid, sig);
+        return r;
 }
 
 int tracee_exit(struct tracee *t, int status, struct err *err)

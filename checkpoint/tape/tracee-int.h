@@ -15,7 +15,8 @@ struct agent_map {
 struct tracee {
         pid_t tid;
         unsigned flags;
-        bool seized, stopped, gone, group_stopped;
+        bool seized, stopped, gone;
+        int group_stopped;               /* by this signal; 0: it is not */
         bool seen;                       /* a first stop was seen: regs and sigmask hold */
         struct user_regs_struct regs;    /* what it goes on with */
         uint64_t raw_rax;                /* rax as found, before a spurious EINTR was hidden */

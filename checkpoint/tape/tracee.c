@@ -185,7 +185,7 @@ static enum stop classify(struct tracee *t, int status, int *ret_sig)
         t->stopped = true;
         *ret_sig = sig;
         if (event == PTRACE_EVENT_STOP) {
-                t->group_stopped = sig != SIGTRAP;
+                t->group_stopped = sig == SIGTRAP ? 0 : sig;
                 return STOP_EVENT;
         }
         if (event)
@@ -495,7 +495,7 @@ int tracee_wait(struct tracee *t, unsigned ms, struct err *err)
         return r;
 }
 
-bool tracee_group_stopped(const struct tracee *t)
+int tracee_group_stopped(const struct tracee *t)
 {
         return t->group_stopped;
 }

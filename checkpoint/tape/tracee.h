@@ -39,7 +39,8 @@ int tracee_adopt(pid_t tid, unsigned flags, struct tracee **ret, struct err *err
 /* 0 stopped, 1 not within ms (D state, vfork parent), 2 gone. Signal-delivery-stops on the way are re-injected. A process that
  * has ended is reaped as far as its tracer must; the status of a child of ours is left to its waiter. */
 int tracee_wait(struct tracee *t, unsigned ms, struct err *err);
-bool tracee_group_stopped(const struct tracee *t);
+/* The signal that has stopped its process (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU); 0: none, when it came to its last stop. */
+int tracee_group_stopped(const struct tracee *t);
 pid_t tracee_tid(const struct tracee *t);
 /* Lets go with whatever registers were last set; the original ones if nothing was. Frees. NULL allowed. Idempotent over
  * a dead target. */
@@ -60,6 +61,10 @@ int tracee_pending(struct tracee *t, bool shared, siginfo_t **ret, size_t *ret_n
 /* The process (one thread, an agent) ends with a status as wait(2) tells it, an exit code or a signal without a core dump, and is
  * left to its parent. Waits until it has ended. Frees, also on failure. */
 int tracee_exit(struct tracee *t, int status, struct err *err);
+
+/* The process (one thread, an agent) stops as by job control with this signal, whose disposition is SIG_DFL. It stays under our
+ * control, plays tapes, and stops in earnest when it is let go. Its parent is told. */
+int tracee_group_stop(struct tracee *t, int sig, struct err *err);
 
 /* Seccomp filters of the thread, newest first (PTRACE_SECCOMP_GET_FILTER): how many, and one as sock_filter array; caller frees. */
 int tracee_filters(struct tracee *t, size_t *ret_n, struct err *err);

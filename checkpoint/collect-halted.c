@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * WALK: processes that have ended and that nobody has waited for yet. They hold nothing but their number, their status and
+ * WALK: processes that do not run.
+ *
+ * Those that have ended and that nobody has waited for yet. They hold nothing but their number, their status and
  * their place in the tree, and they matter to the one that will wait for them, and to a session or process group that
  * goes by the number of one.
  *
  * A cgroup does not list them (cgroup.procs leaves them out); /proc/PID/task/TID/children does. A child found there that
  * lives and is not in the walk is outside the container's cgroup: it would be lost, and is refused.
+ *
+ * Those that job control has stopped: whether the parent has been told is asked of the parent, by a waitid that leaves everything
+ * as it is (WNOWAIT).
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,4 +141,48 @@ int dump_walk_dead(struct dump *d, struct err *err)
         if (r >= 0 && d->n_dead)
                 qsort(d->dead, d->n_dead, sizeof(*d->dead), by_vpid);
         return r;
+}
+
+/* ---- stopped by job control ---- */
+
+struct question { struct tape *t; struct dump_task *task; uint32_t answer; };
+
+static int ask(const struct dump *d, struct dump_task *t, struct question *q, struct err *err)
+{
+        const struct dump_task *parent = &d->task[t->parent_at];
+
+        *q = (struct question){ .t = tape_new((struct actor){ ACTOR_THREAD, parent->thread[0].id }), .task = t };
+        if (!q->t)
+                return kind_nomem(err);
+        tape_label(q->t, "ask whether a stop of process %d was told", (int)t->vpid);
+        q->answer = tape_data(q->t, NULL, sizeof(siginfo_t));
+        TAPE(q->t, SYS_waitid, A_IMM(P_PID), A_IMM(t->vpid), A_DATA(q->answer),
+             A_IMM(WSTOPPED | WNOHANG | WNOWAIT | (unsigned)__WALL), A_IMM(0));
+        return 0;
+}
+
+int dump_ask_stopped(struct dump *d, struct err *err)
+{
+        int r = 0;
+
+        /* One by one: they are few, and two of them may have the same parent. */
+        for (size_t i = 0; r >= 0 && i < d->n_task; i++) {
+                struct dump_task *t = &d->task[i];
+                struct question q = {};
+                siginfo_t si;
+                t->stop_told = true;   /* init's parent is the engine, which does not ask */
+                if (!t->stop_signal || i == 0)
+                        continue;
+                r = dump_agents(d, err);
+                if (r >= 0)
+                        r = ask(d, t, &q, err);
+                if (r >= 0)
+                        r = executor_play(&d->ptrace, &q.t, 1, err);
+                if (r >= 0) {
+                        memcpy(&si, tape_out(q.t, q.answer), sizeof(si));
+                        t->stop_told = si.si_pid == 0;
+                }
+                tape_free(q.t);
+        }
+        return r < 0 ? r : 0;
 }
