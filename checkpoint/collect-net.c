@@ -152,15 +152,14 @@ static int ask_route(int netns, struct answers *a, struct err *err)
         return r < 0 ? r : ask_all(fd, world, ELEMENTSOF(world), take_route, a, "queues, next hops and labels", err);
 }
 
-/* A socket of that protocol. -1 with err untouched: this kernel has none. */
-static int socket_of(int netns, int protocol, struct err *err)
+/* A socket of that protocol; *ret -1: this kernel has none. */
+static int socket_of(int netns, int protocol, int *ret, struct err *err)
 {
         struct err e = {};
         int fd = dump_netlink(netns, protocol, &e);
 
-        if (fd < 0 && (absent(e.sys) || absent(-e.sys)))
-                return -1;
-        return fd < 0 ? err_take(err, &e) : fd;
+        *ret = fd < 0 ? -1 : fd;
+        return fd >= 0 || absent(e.sys) || absent(-e.sys) ? 0 : err_take(err, &e);
 }
 
 static int ask_xfrm(int netns, struct answers *a, struct err *err)
@@ -170,9 +169,10 @@ static int ask_xfrm(int netns, struct answers *a, struct err *err)
                 { XFRM_MSG_GETPOLICY, NLM_F_DUMP, 0, {} },
                 { XFRM_MSG_GETDEFAULT, NLM_F_ACK, sizeof(struct xfrm_userpolicy_default), {} },
         };
-        _cleanup_close_ int fd = may_ask("xfrm_user") ? socket_of(netns, NETLINK_XFRM, err) : -1;
+        _cleanup_close_ int fd = -1;
+        int r = may_ask("xfrm_user") ? socket_of(netns, NETLINK_XFRM, &fd, err) : 0;
 
-        return fd < 0 ? fd == -1 ? 0 : fd : ask_all(fd, q, ELEMENTSOF(q), take_xfrm, a, "IPsec policies", err);
+        return r < 0 || fd < 0 ? r : ask_all(fd, q, ELEMENTSOF(q), take_xfrm, a, "IPsec policies", err);
 }
 
 static int ask_filters(int netns, struct answers *a, bool *ret_tracking, struct err *err)
@@ -185,8 +185,8 @@ static int ask_filters(int netns, struct answers *a, bool *ret_tracking, struct 
                 { "nfnetlink_cttimeout", { NFNL_TYPE(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_GET), NLM_F_DUMP, sizeof(struct nfgenmsg), {} } },
                 { "nf_conntrack", { NFNL_TYPE(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS), NLM_F_ACK, sizeof(struct nfgenmsg), {} } },
         };
-        _cleanup_close_ int fd = socket_of(netns, NETLINK_NETFILTER, err);
-        int r = fd < 0 && fd != -1 ? fd : 0;
+        _cleanup_close_ int fd = -1;
+        int r = socket_of(netns, NETLINK_NETFILTER, &fd, err);
 
         *ret_tracking = access("/sys/module/nf_conntrack", F_OK) == 0;
         for (size_t i = 0; fd >= 0 && r >= 0 && i < ELEMENTSOF(all); i++)
@@ -227,9 +227,11 @@ static void take_family(struct answers *a, const struct nlmsghdr *h)
 static int ask_genl(int netns, struct answers *a, struct err *err)
 {
         static const struct request list = { GENL_ID_CTRL, NLM_F_DUMP, sizeof(struct genlmsghdr), { CTRL_CMD_GETFAMILY, 1 } };
-        _cleanup_close_ int fd = socket_of(netns, NETLINK_GENERIC, err);
-        int r = fd < 0 ? fd == -1 ? 0 : fd : ask_all(fd, &list, 1, take_family, a, "families", err);
+        _cleanup_close_ int fd = -1;
+        int r = socket_of(netns, NETLINK_GENERIC, &fd, err);
 
+        if (r >= 0 && fd >= 0)
+                r = ask_all(fd, &list, 1, take_family, a, "families", err);
         for (size_t i = 0; fd >= 0 && r >= 0 && i < a->n_family; i++) {
                 const struct genl_question *q = a->family[i].q;
                 struct request x = { a->family[i].id, NLM_F_DUMP, sizeof(struct genlmsghdr), { q->command, 1 } };

@@ -282,8 +282,11 @@ int dump_walk_net(struct dump *d, struct err *err)
         if (!x)
                 return kind_nomem(err);
         r = dump_netns_seen(d, n->fd, x, err);
+        if (r >= 0)
+                r = net_settings_read(n->fd, &d->settings, err);
         if (r < 0)
                 return r;
+        net_settings_compare(&d->settings, &d->fresh);
         struct nl_link *links = NULL;
         size_t n_links = 0;
         r = nl_links(d->nl, &links, &n_links, err);
@@ -461,13 +464,13 @@ static bool same_ns(int a, int b)
         return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino;
 }
 
-int dump_orphans(struct dump *d, uint64_t *ret, struct err *err)
+/* The container's network namespace, while nothing has been collected; *ret -1: it is ours. */
+static int their_netns(const struct dump *d, int *ret, struct err *err)
 {
         char path[48];
         pid_t init;
         int r = pidfd_pid(d->s.init_pidfd, &init, err);
 
-        *ret = 0;
         if (r < 0)
                 return r;
         snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)init);
@@ -475,8 +478,34 @@ int dump_orphans(struct dump *d, uint64_t *ret, struct err *err)
         _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0, err);
         if (theirs < 0 || own < 0)
                 return theirs < 0 ? theirs : own;
-        if (same_ns(theirs, own))
-                return 0;   /* the node's own sockets are not ours to wait for */
+        *ret = same_ns(theirs, own) ? -1 : TAKE_FD(theirs);
+        return 0;
+}
+
+int dump_fresh_settings(struct dump *d, struct err *err)
+{
+        _cleanup_close_ int theirs = -1;
+        int r = their_netns(d, &theirs, err);
+
+        return r < 0 || theirs < 0 ? r : net_settings_read(-1, &d->fresh, err);
+}
+
+int dump_settings(struct dump *d, const struct net_setting **ret, size_t *ret_n, struct err *err)
+{
+        (void)err;
+        *ret = d->settings.at;
+        *ret_n = d->settings.n;
+        return 0;
+}
+
+int dump_orphans(struct dump *d, uint64_t *ret, struct err *err)
+{
+        _cleanup_close_ int theirs = -1;
+        int r = their_netns(d, &theirs, err);
+
+        *ret = 0;
+        if (r < 0 || theirs < 0)
+                return r;   /* the node's own sockets are not ours to wait for */
         _cleanup_close_ int fd = dump_netlink(theirs, NETLINK_SOCK_DIAG, err);
         r = fd < 0 ? fd : diag_tcp(d, fd, err);
         *ret = d->orphans;

@@ -4,6 +4,7 @@
 
 #include "base/mountapi.h"
 #include "checkpoint/kind/kind.h"
+#include "checkpoint/netset.h"
 #include "checkpoint/session.h"
 #include "checkpoint/tape/tracee.h"
 #include "checkpoint/types.h"
@@ -97,6 +98,7 @@ struct dump {
         struct ux_row *ux;
         size_t n_ux;
         struct nl *nl;                    /* of the container's network namespace */
+        struct net_settings settings, fresh;   /* its own, and a new one's, which were read before the freeze */
         int guard;                        /* our end of the guard's socket, -1 */
         int guard_pidfd;
         bool blocked, frozen, fsfrozen;
@@ -138,6 +140,7 @@ int dump_walk_cgroups(struct dump *d, struct err *err);
 /* A netlink socket in the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
 int dump_netlink(int netns, int protocol, struct err *err);
 int dump_netns_seen(struct dump *d, int netns, struct dump_obj *x, struct err *err);   /* collect-net.c: rules, filters, tracking */
+int dump_fresh_settings(struct dump *d, struct err *err);         /* before the freeze */
 int dump_diag(struct dump *d, struct err *err);
 int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
 /* The next VMA object of a task from *at (at first its vma_from) on; NULL: no more. */

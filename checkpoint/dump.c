@@ -106,8 +106,8 @@ int session_freeze(const struct subject *s, unsigned ms, struct dump **ret, stru
                 return kind_nomem(err);
         d->s = *s;
         d->guard = d->guard_pidfd = -1;
-        int r = 0;
-        if (s->cgroup_fd >= 0)
+        int r = dump_fresh_settings(d, err);
+        if (r >= 0 && s->cgroup_fd >= 0)
                 r = guard_start(d, err);
         if (r >= 0)
                 r = stop_drained(d, ms, err);
@@ -617,6 +617,8 @@ void dump_free(struct dump *d)
         if (d->have_ptrace)
                 executor_done(&d->ptrace);
         nl_free(d->nl);
+        net_settings_done(&d->settings);
+        net_settings_done(&d->fresh);
         free(d->ux);
         free(d->mntns);
         free(d->bucket);

@@ -4,6 +4,7 @@
 
 #include "checkpoint/image.h"
 #include "checkpoint/kind/kind.h"
+#include "checkpoint/netset.h"
 #include "checkpoint/session.h"
 #include "checkpoint/tape/tracee.h"
 #include "checkpoint/types.h"
@@ -63,6 +64,7 @@ struct restore {
         struct executor ptrace, self;
         bool have_ptrace, have_self, parked_frozen;
         struct nl *nl;
+        struct net_settings settings;
         int root_fd;                      /* of the container, once its mounts are made */
         struct vdso_place vdso;           /* where the stubs have the kernel's areas */
         struct need need;

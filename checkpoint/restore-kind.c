@@ -155,6 +155,19 @@ struct nl *restore_nl(struct restore *rs, uint64_t ns, struct err *err)
         return rs->nl;
 }
 
+int restore_settings(struct restore *rs, const struct net_setting **ret, size_t *ret_n, struct err *err)
+{
+        _cleanup_close_ int fd = path_open(rs->task[0].procfd, "ns/net", O_RDONLY, 0, err);
+
+        net_settings_done(&rs->settings);
+        int r = fd < 0 ? fd : net_settings_read(fd, &rs->settings, err);
+        if (r < 0)
+                return r;
+        *ret = rs->settings.at;
+        *ret_n = rs->settings.n;
+        return 0;
+}
+
 int restore_external(struct restore *rs, const char *name, uint64_t object, struct err *err)
 {
         int fd = -1;

@@ -596,6 +596,7 @@ void restore_free(struct restore *rs)
                 executor_done(&rs->self);
         tree_plan_done(&rs->plan);
         nl_free(rs->nl);
+        net_settings_done(&rs->settings);
         fd_close(rs->root_fd);
         free(rs->object);
         free(rs->task);

@@ -186,6 +186,10 @@ uint32_t dump_gid(struct dump *d, uint32_t outside);
 /* The object id of the mm whose FILE `fd`-like link is the exe etc.: a path inside the container as the task's root sees it. */
 /* netlink socket in the namespace of a NETNS or LINK object. */
 struct nl *dump_nl(struct dump *d, const struct obj *o, struct err *err);
+/* Settings of the container's network namespace; changed: not what a new namespace has. Borrowed. */
+#define NET_SETTING_MAX 4096u   /* bytes of a value */
+struct net_setting { const char *name, *value; bool changed; };
+int dump_settings(struct dump *d, const struct net_setting **ret, size_t *ret_n, struct err *err);
 /* The engine's own filter (outside_ops.seccomp); 1: none. */
 int dump_seccomp(struct dump *d, const void **ret, size_t *ret_n, struct err *err);
 /* Filters of a thread, newest first, by PTRACE_SECCOMP_GET_FILTER: count, then one by index. */
@@ -217,6 +221,7 @@ int restore_bytes(struct restore *rs, uint64_t id, uint64_t offset, void *buf, s
 int restore_fd(struct restore *rs, uint64_t object, struct err *err); /* our duplicate; borrowed; after the phase that made it */
 struct cpu_state *restore_cpu(struct restore *rs, uint64_t thread);   /* to fill in PH_PARK at the latest */
 struct nl *restore_nl(struct restore *rs, uint64_t ns, struct err *err);
+int restore_settings(struct restore *rs, const struct net_setting **ret, size_t *ret_n, struct err *err);   /* as they are now; borrowed */
 int restore_external(struct restore *rs, const char *name, uint64_t object, struct err *err);   /* makes it available as A_FD(object) */
 int restore_seccomp(struct restore *rs, const void **ret, size_t *ret_n, struct err *err);       /* 1: none */
 uint64_t restore_caps(struct restore *rs);                            /* the bounding set that the config grants */

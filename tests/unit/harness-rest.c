@@ -20,6 +20,22 @@ WEAK struct nl *dump_nl(struct dump *d, const struct obj *o, struct err *err)
         return NULL;
 }
 
+WEAK int dump_settings(struct dump *d, const struct net_setting **ret, size_t *ret_n, struct err *err)
+{
+        (void)d, (void)err;
+        *ret = NULL;
+        *ret_n = 0;
+        return 0;
+}
+
+WEAK int restore_settings(struct restore *rs, const struct net_setting **ret, size_t *ret_n, struct err *err)
+{
+        (void)rs, (void)err;
+        *ret = NULL;
+        *ret_n = 0;
+        return 0;
+}
+
 WEAK int dump_seccomp(struct dump *d, const void **ret, size_t *ret_n, struct err *err)
 {
         (void)d, (void)ret, (void)ret_n, (void)err;

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Settings of a network namespace: everything below /proc/sys/net that can be read and written there.
+ *
+ * The tree shows the namespace of whoever looks, at each step of a path, so it is walked by a thread that is in the namespace and comes
+ * back. What a new namespace has is not known by heart: it depends on the node and its kernel, so a new one is made and read the
+ * same way, before anything is frozen, and is gone when we have left it.
+ *
+ * Files that cannot be written (counts, limits of the node) are no settings; neither are those that cannot be read
+ * (route/flush), or that answer with an error because they are not set (stable_secret).
+ */
+#include "checkpoint/netset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "base/sys.h"
+
+#define ROOT "/proc/sys/net"
+#define DEPTH 6
+#define NAME 256
+
+static int by_name(const void *a, const void *b)
+{
+        return strcmp(((const struct net_setting *)a)->name, ((const struct net_setting *)b)->name);
+}
+
+static int add(struct net_settings *s, const char *name, const char *value, struct err *err)
+{
+        if (s->n == s->cap) {
+                size_t cap = s->cap ? s->cap * 2 : 512;
+                struct net_setting *grown = realloc(s->at, cap * sizeof(*grown));
+                if (!grown)
+                        return kind_nomem(err);
+                s->at = grown;
+                s->cap = cap;
+        }
+        struct net_setting *x = &s->at[s->n];
+        *x = (struct net_setting){ .name = strdup(name), .value = strdup(value) };
+        s->n++;
+        return x->name && x->value ? 0 : kind_nomem(err);
+}
+
+/* One that is too long to be a setting is read as far as it goes, and is refused where it differs. */
+static int read_one(int dir, const char *file, const char *name, struct net_settings *s, struct err *err)
+{
+        char value[NET_SETTING_MAX + 2];
+        struct stat st;
+
+        if (fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0222) || !(st.st_mode & 0444))
+                return 0;
+        int fd = sys_openat(dir, file, O_RDONLY | O_NOFOLLOW, 0);
+        if (fd < 0)
+                return 0;
+        ssize_t n = read(fd, value, sizeof(value) - 1);
+        fd_close(fd);
+        if (n < 0)
+                return 0;
+        value[n] = '\0';
+        if (n && value[n - 1] == '\n')
+                value[n - 1] = '\0';
+        return add(s, name, value, err);
+}
+
+static int walk(int parent, const char *file, const char *name, unsigned depth, struct net_settings *s, struct err *err)
+{
+        _cleanup_close_ int fd = sys_openat(parent, file, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!dir)
+                return err_sys(err, EX_FAIL, errno, "cannot read the settings of a network namespace", "%s", name);
+        int at = fd;
+        fd = -1;
+        for (const struct dirent *e; (e = readdir(dir));) {
+                char path[NAME];
+                if (e->d_name[0] == '.' && (!e->d_name[1] || str_eq(e->d_name, "..")))
+                        continue;
+                if (snprintf(path, sizeof(path), "%s/%s", name, e->d_name) >= (int)sizeof(path))
+                        return err_set(err, EX_FAIL, "cannot read the settings of a network namespace", "a name is too long", "%s", path);
+                int r = e->d_type == DT_DIR ? depth ? walk(at, e->d_name, path, depth - 1, s, err) : 0
+                                            : read_one(at, e->d_name, path, s, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int net_settings_read(int netns, struct net_settings *ret, struct err *err)
+{
+        struct net_settings s = {};
+        _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, err);
+
+        if (own < 0)
+                return own;
+        int r = netns < 0 ? sys_unshare(CLONE_NEWNET) : sys_setns(netns, CLONE_NEWNET);
+        if (r < 0)
+                return err_sys(err, EX_FAIL, r, "cannot enter a network namespace", "%s", netns < 0 ? "a new one" : "the container's");
+        r = walk(AT_FDCWD, ROOT, "net", DEPTH, &s, err);
+        int q = sys_setns(own, CLONE_NEWNET);
+        for (int i = 0; q < 0 && i < 3; i++)   /* staying in the wrong namespace would be worse than anything else */
+                q = setns(own, CLONE_NEWNET) < 0 ? -errno : 0;
+        if (r >= 0 && q < 0)
+                r = err_sys(err, EX_FAIL, q, "cannot return to the own network namespace", "%s", "");
+        if (r < 0) {
+                net_settings_done(&s);
+                return r;
+        }
+        if (s.n)
+                qsort(s.at, s.n, sizeof(*s.at), by_name);
+        *ret = s;
+        return 0;
+}
+
+void net_settings_done(struct net_settings *s)
+{
+        for (size_t i = 0; i < s->n; i++) {
+                free((char *)(uintptr_t)s->at[i].name);
+                free((char *)(uintptr_t)s->at[i].value);
+        }
+        free(s->at);
+        *s = (struct net_settings){};
+}
+
+const char *net_settings_get(const struct net_settings *s, const char *name)
+{
+        struct net_setting key = { .name = name };
+        const struct net_setting *x = s->n ? bsearch(&key, s->at, s->n, sizeof(*s->at), by_name) : NULL;
+
+        return x ? x->value : NULL;
+}
+
+/* "net/ipv4/conf/eth0/forwarding" begins as "net/ipv4/conf/default/forwarding", and so does "net/ipv6/neigh/eth0/…". */
+static const char *beginning(const struct net_settings *fresh, const char *name)
+{
+        const char *value = net_settings_get(fresh, name);
+        const char *p = strstr(name, "/conf/");
+        char path[NAME];
+
+        if (!p)
+                p = strstr(name, "/neigh/");
+        if (value || !p)
+                return value;
+        p = strchr(p + 1, '/') + 1;
+        const char *end = strchr(p, '/');
+        if (!end)
+                return NULL;
+        snprintf(path, sizeof(path), "%.*sdefault%s", (int)(p - name), name, end);
+        return net_settings_get(fresh, path);
+}
+
+void net_settings_compare(struct net_settings *s, const struct net_settings *fresh)
+{
+        for (size_t i = 0; i < s->n; i++) {
+                const char *value = beginning(fresh, s->at[i].name);
+                s->at[i].changed = !value || !str_eq(value, s->at[i].value);
+        }
+}
