@@ -9,7 +9,7 @@
  *
  * The image is hostile: every path in it is opened beneath its root without following links, and a mount goes on the
  * descriptor. Ids are set by raw calls: the C library's would signal threads that exist only in the process it was
- * cloned from. A time namespace is entered by execve after unshare (5.5), its offsets being those of the node.
+ * cloned from. A time namespace is entered by setns after unshare (5.6; execve enters only since 6.3), its offsets being those of the node.
  * proc and sysfs can be mounted in a user namespace only while a fully visible one is there: so the hidden second
  * copies come before anything is mounted over parts of the first.
  */
@@ -190,6 +190,17 @@ static int open_console(struct err *err)
         return 0;
 }
 
+static int enter_time(struct err *err)
+{
+        int r = sys_unshare(CLONE_NEWTIME);
+
+        if (r < 0)
+                return failed(err, r, "cannot make a time namespace");
+        _cleanup_close_ int fd = path_open(AT_FDCWD, "/proc/self/ns/time_for_children", O_RDONLY, 0, err);
+        r = fd < 0 ? fd : sys_setns(fd, CLONE_NEWTIME);
+        return fd >= 0 && r < 0 ? failed(err, r, "cannot enter the time namespace") : r;
+}
+
 static int run_init(const struct ground *g, struct err *err)
 {
         char uuid[64];
@@ -197,9 +208,9 @@ static int run_init(const struct ground *g, struct err *err)
                              (char[]){"container=gantry"}, uuid, (char[]){"TERM=linux"}, NULL};
 
         snprintf(uuid, sizeof(uuid), "container_uuid=%s", g->ct->conf.uuid);
-        int r = sys_unshare(CLONE_NEWTIME);
+        int r = enter_time(err);
         if (r < 0)
-                return failed(err, r, "cannot make a time namespace");
+                return r;
         if (setsid() < 0)
                 return failed(err, errno, "cannot make a session");
         r = open_console(err);
