@@ -5,7 +5,7 @@
  * v1: every hierarchy is a tree of its own, controllers may share one (cpu,cpuacct), and the same hierarchy may be
  * mounted at several places: they are told apart by device number. v2: one tree; a controller reaches a child only
  * if every cgroup above lists it in cgroup.subtree_control, and a cgroup that does must hold no process itself. So
- * controllers are enabled down to PATH, not below it. Where cgroup2 is mounted nowhere, a detached mount of it is
+ * controllers are enabled down to PATH, and below it only by cgroup_delegate(). Where cgroup2 is mounted nowhere, a detached mount of it is
  * used: the tree is the same whoever mounts it.
  *
  * Limits and usage are cgroup-limits.c, freezing and killing cgroup-v2.c.
@@ -257,6 +257,17 @@ int cgroup_create(struct cgroups *c, const char *path, struct err *err)
         return r;
 }
 
+int cgroup_delegate(struct cgroups *c, const char *path, struct err *err)
+{
+        char text[64];
+        _cleanup_close_ int fd = cgroup_open_v2(c, path, err);
+
+        if (fd < 0)
+                return fd;
+        subtree_text(c, text, sizeof(text));
+        return enable(fd, text, path, err);
+}
+
 static int attach_one(int rootfd, const char *path, const char *leaf, pid_t pid, struct err *err)
 {
         char file[1400], text[16];
@@ -271,7 +282,7 @@ int cgroup_attach(struct cgroups *c, const char *path, const char *v2leaf, pid_t
 {
         int r = check_path(path, err);
 
-        if (r == 0 && *v2leaf)
+        if (r == 0 && v2leaf && *v2leaf)
                 r = check_path(v2leaf, err);
         if (r < 0)
                 return r;
@@ -282,7 +293,7 @@ int cgroup_attach(struct cgroups *c, const char *path, const char *v2leaf, pid_t
                 if (r < 0)
                         return r;
         }
-        return attach_one(c->v2, path, v2leaf, pid, err);
+        return v2leaf ? attach_one(c->v2, path, v2leaf, pid, err) : 0;
 }
 
 /* A process that has just been reaped may still be on its way out of the cgroup: EBUSY is asked again for a while. */

@@ -22,7 +22,9 @@ bool cgroups_is_v2(const struct cgroups *c, enum cg_controller k); /* the contro
  * freezer, devices or name=systemd. Enables controllers down to PATH where they are v2. Existing is fine; what a failed
  * call has made is removed again. PATH: relative, no component begins with a dot (EX_CONFIG). */
 int cgroup_create(struct cgroups *c, const char *path, struct err *err);
-/* Moves a process into PATH (v1) and PATH/v2leaf (v2; v2leaf "" or "payload"). */
+/* Lets PATH's children in the v2 tree have its controllers. No process can be in PATH itself then, only in them. */
+int cgroup_delegate(struct cgroups *c, const char *path, struct err *err);
+/* Moves a process into PATH (v1) and PATH/v2leaf (v2; v2leaf "" or "payload"; NULL: it stays where it is). */
 int cgroup_attach(struct cgroups *c, const char *path, const char *v2leaf, pid_t pid, struct err *err);
 /* Removes PATH and everything below it in all hierarchies; must be empty of processes. Missing is fine. */
 int cgroup_remove(struct cgroups *c, const char *path, struct err *err);

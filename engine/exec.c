@@ -185,6 +185,28 @@ static void inner_main(const struct job *j, int sock)
 
 /* ---- A ---- */
 
+/* The directory of init below the payload: where a controller is enabled in the payload, nobody may be in the payload itself. */
+static int init_cgroup(const struct job *j, struct err *err)
+{
+        char proc[64], below[sizeof(j->ct->cgroup) + sizeof(V2_LEAF) + 4];
+        _cleanup_free_ char *text = NULL;
+        pid_t pid;
+        int r = pidfd_pid(j->init, &pid, err);
+
+        if (r < 0)
+                return r;
+        snprintf(proc, sizeof(proc), "/proc/%d/cgroup", pid);
+        snprintf(below, sizeof(below), "/%s/" V2_LEAF "/", j->ct->cgroup);
+        r = path_read(AT_FDCWD, proc, &text, NULL, err);
+        char *path = r < 0 ? NULL : strstr(text, "0::");
+        path = path ? strstr(path, below) : NULL;
+        if (!path)
+                return r < 0 ? r : err_sys(err, EX_STATE, EBUSY, "cannot enter the container's cgroup", "%s", j->ct->name);
+        path += strlen(below);
+        path[strcspn(path, "\n")] = '\0';
+        return path_open_beneath(j->cgroup, path, O_RDONLY | O_DIRECTORY, 0, err);
+}
+
 static int clone_inner(const struct job *j, int sv[2], int *ret_pidfd, struct err *err)
 {
         struct clone_args args = {.flags = CLONE_PIDFD | (uint64_t)CLONE_INTO_CGROUP, .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
@@ -194,6 +216,13 @@ static int clone_inner(const struct job *j, int sv[2], int *ret_pidfd, struct er
         if (r < 0)
                 return err_sys(err, EX_FAIL, r, "cannot enter the container", "%s", j->ct->name);
         pid_t pid = sys_clone3(&args, sizeof(args));
+        _cleanup_close_ int other = pid == -EBUSY ? init_cgroup(j, err) : -1;
+        if (pid == -EBUSY && other < 0)
+                return other;
+        if (other >= 0) {
+                args.cgroup = (unsigned)other;
+                pid = sys_clone3(&args, sizeof(args));
+        }
         if (pid == 0) {
                 fd_close(sv[0]);
                 inner_main(j, sv[1]);
@@ -202,7 +231,7 @@ static int clone_inner(const struct job *j, int sv[2], int *ret_pidfd, struct er
                 return err_sys(err, pid == -EAGAIN ? EX_NOSPC : EX_FAIL, pid, "cannot make a process in the container", "%s",
                                j->ct->name);
         sv[1] = fd_close(sv[1]);
-        r = cgroup_attach(j->ct->node->cg, j->ct->cgroup, V2_LEAF, pid, err);
+        r = cgroup_attach(j->ct->node->cg, j->ct->cgroup, NULL, pid, err); /* it was born in the v2 one */
         return r < 0 ? r : fd_send(sv[0], "g", 1, NULL, 0, err);
 }
 

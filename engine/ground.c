@@ -15,8 +15,8 @@
  * with the last of them; (3) the child ends when its socket does; (4) the run state is written before init executes its
  * first instruction.
  *
- * The payload's directory and its three delegation files belong to the container's root; limits are one level up, where
- * it cannot write.
+ * The payload's directory and its three delegation files belong to the container's root, which may divide there what it has;
+ * limits are one level up, where it cannot write.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -115,6 +115,8 @@ static int make_cgroup(struct ct *ct, int *ret_payload, struct err *err)
         if (!c)
                 return err_result(err);
         int r = cgroup_create(c, ct->cgroup, err);
+        if (r == 0)
+                r = cgroup_delegate(c, ct->cgroup, err);
         if (r == 0)
                 r = cgroup_limits(c, ct->cgroup, &ct->conf.limits, err);
         if (r < 0)
