@@ -9,7 +9,6 @@
  * The network namespace is asked through netlink sockets opened inside it; sock_diag(7) gives what /proc does not:
  * peers of unix sockets, accept queues.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/inet_diag.h>
@@ -230,34 +229,6 @@ int dump_walk_mounts(struct dump *d, struct err *err)
         for (size_t i = 0; !m->external && i < m->n; i++)
                 if ((r = add_mount(d, m, i, err)) < 0)
                         return r;
-        return 0;
-}
-
-/* ---- cgroups: directories below the payload ---- */
-
-/* Where the tree has no cgroup namespace of its own they are the caller's business. */
-int dump_walk_cgroups(struct dump *d, struct err *err)
-{
-        bool own = false;
-
-        for (size_t i = 0; i < d->n_ns; i++)
-                own |= d->ns[i].type == NS_CGROUP && !d->ns[i].external;
-        if (d->s.cgroup_fd < 0 || !own)
-                return 0;
-        _cleanup_close_ int fd = path_open(d->s.cgroup_fd, ".", O_RDONLY | O_DIRECTORY, 0, err);
-        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir)
-                return fd < 0 ? fd : err_sys(err, EX_FAIL, errno, "cannot look into the container's cgroup", "%s", "");
-        fd = -1;
-        for (const struct dirent *e; (e = readdir(dir));) {
-                if (e->d_type != DT_DIR || e->d_name[0] == '.')
-                        continue;
-                struct dump_obj *x = dump_add(d, CLS_CGROUP);
-                if (!x || !(x->path = strdup(e->d_name)))
-                        return kind_nomem(err);
-                x->o.facts.cgroup.path = x->path;
-                x->o.facts.cgroup.dirfd = -1;
-        }
         return 0;
 }
 

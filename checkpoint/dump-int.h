@@ -22,6 +22,7 @@ struct dump_thread {
         struct proc_kv *kv;
         size_t n_kv;
         unsigned seen;                    /* enum task_seen */
+        uint64_t cgroup;                  /* id of its directory, 0: the payload itself */
 };
 
 struct dump_task {
@@ -47,6 +48,7 @@ struct dump_dead {
         pid_t pid, vpid, vpgid, vsid;
         size_t parent;                    /* index of the task */
         int exit_signal, status;
+        uint64_t cgroup;                  /* as in a thread */
         uint32_t uid[3], gid[3];          /* as the container sees them */
         char comm[16];
 };
@@ -61,6 +63,7 @@ struct dump_obj {
         struct file_facts *ff;            /* owned copies behind the facts */
         struct proc_vma *vma;
         struct unix_diag *ux;
+        struct cg_seen *cg;
         char *link, *fdinfo, *path;
         void **slots;                     /* one per kind that asked (a claimed object has one) */
         uint64_t *group;
@@ -136,7 +139,7 @@ int dump_walk_vmas(struct dump *d, size_t task, struct err *err);
 int dump_walk_ns(struct dump *d, struct err *err);
 int dump_walk_mounts(struct dump *d, struct err *err);
 int dump_walk_net(struct dump *d, struct err *err);
-int dump_walk_cgroups(struct dump *d, struct err *err);
+int dump_walk_cgroups(struct dump *d, struct err *err);           /* collect-cgroup.c */
 /* A netlink socket in the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
 int dump_netlink(int netns, int protocol, struct err *err);
 int dump_netns_seen(struct dump *d, int netns, struct dump_obj *x, struct err *err);   /* collect-net.c: rules, filters, tracking */

@@ -31,6 +31,7 @@
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
 #include "checkpoint/image.h"
+#include "checkpoint/kind/cgdir.h"
 
 /* One record to be: an object and a kind that speaks of it. */
 struct pair { struct dump_obj *x; const struct kind *k; struct tape *t; };
@@ -571,6 +572,7 @@ static void obj_free(struct dump_obj *x)
         free(x->ff);
         free(x->vma);
         free(x->ux);
+        cg_seen_free(x->cg);
         free(x->link);
         free(x->fdinfo);
         free(x->path);

@@ -299,7 +299,7 @@ static int refuse_full(const struct probe *p, struct err *err)
 {
         err_set(err, EX_BUSY, "cannot look for Landlock", "no process can be made beside it: a limit is reached", "process %d (%s)",
                 (int)p->t->vpid, p->th->stat.comm);
-        return err_remedy(err, "raise the container's limit of processes by one (pids in its ct.conf), or end a process");
+        return err_remedy(err, "raise the container's limit of processes by one (pids in its ct.conf, or pids.max inside), or end a process");
 }
 
 int landlock_probe(struct dump *d, const struct thread_at *at, size_t n, struct err *err)

@@ -43,7 +43,7 @@ static int read_dead(const struct restore *rs, const Gantry__Tree__Dead *m, stru
                         m->n_uid == 3 && m->n_gid == 3;
         if (!possible)
                 return err_set(err, EX_IMAGE, "cannot restore the image", "a process that has ended is impossible", "process %u", m->pid);
-        *ret = (struct restore_dead){ m->pid, at };
+        *ret = (struct restore_dead){ m->pid, at, m->has_cgroup ? m->cgroup : 0 };
         return 0;
 }
 

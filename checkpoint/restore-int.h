@@ -10,7 +10,7 @@
 #include "checkpoint/types.h"
 #include "checkpoint/tree.h"
 
-struct restore_thread { uint64_t id; pid_t tid, vtid; struct tracee *tracee; struct cpu_state *cpu; bool has_cpu;
+struct restore_thread { uint64_t id, cgroup; pid_t tid, vtid; struct tracee *tracee; struct cpu_state *cpu; bool has_cpu;
                         struct restart restart; };
 
 struct restore_task {
@@ -28,11 +28,13 @@ struct restore_task {
 };
 
 /* A process that ends again at the end of TREE, and stays a zombie of its parent. */
-struct restore_dead { uint32_t vpid; size_t parent_at; };
+struct restore_dead { uint32_t vpid; size_t parent_at; uint64_t cgroup; };
 /* A process with a tracee and no task of ours: a planner's temporary, or a dead one before it ends. */
 struct restore_temp { uint32_t vpid; pid_t pid; struct tracee *tracee; };
 
 struct restore_object { uint64_t id; int fd; };   /* our duplicates, sorted by id */
+
+struct restore_cgroup { uint64_t id; int fd; };   /* a directory, and its number in every stub until HAND */
 
 struct restore_map { struct tape *t; uint32_t entry; uint64_t size, object; };
 
@@ -57,6 +59,9 @@ struct restore {
         enum phase phase;
         struct tape **tape;               /* of the running phase */
         size_t n_tape;
+        uint64_t cg_payload;              /* id of the payload's cg-dir; 0: no cgroups of its own */
+        struct restore_cgroup *cg;
+        size_t n_cg;
         struct restore_map *map;
         size_t n_map;
         struct restore_object *object;
@@ -101,6 +106,16 @@ int fill_pages(struct restore *rs, struct err *err);
 /* complete.c */
 bool has_record(const struct restore *rs, uint16_t kind, uint64_t id);        /* kind 0: any */
 int complete_check(const struct restore *rs, struct err *err);                /* after restore_read_tree() */
+
+/* cgtree.c, in the order of its calls */
+int cgtree_check(struct restore *rs, struct err *err);
+int cgtree_mount(struct restore *rs, struct err *err);                       /* before GROUND is planned */
+int cgtree_enter(struct restore *rs, struct err *err);                       /* before MOUNTS */
+int cgtree_open(struct restore *rs, struct err *err);                        /* before TREE */
+int cgtree_number(const struct restore *rs, uint64_t id);                    /* -1: all are born where they belong */
+int cgtree_threads(struct restore *rs, struct err *err);                     /* before THREADS */
+/* The object of the directory that a further thread is cloned into; 0: that of its process. */
+uint64_t cgtree_thread(const struct restore *rs, const struct restore_task *t, size_t k);
 
 /* mounts.c */
 int mounts_check(struct restore *rs, struct err *err);

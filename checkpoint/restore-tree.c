@@ -78,7 +78,8 @@ static int read_task(struct restore *rs, const Gantry__Tree__Task *m, size_t i, 
         if (m->n_thread == 0 || m->thread[0]->tid != m->pid)
                 return err_set(err, EX_IMAGE, "cannot restore the image", "a process has no first thread", "process %u", m->pid);
         for (size_t k = 0; k < m->n_thread; k++) {
-                t->thread[k] = (struct restore_thread){ .id = m->thread[k]->id, .vtid = (pid_t)m->thread[k]->tid };
+                t->thread[k] = (struct restore_thread){ .id = m->thread[k]->id, .vtid = (pid_t)m->thread[k]->tid,
+                                                        .cgroup = m->thread[k]->has_cgroup ? m->thread[k]->cgroup : m->cgroup };
                 t->thread_ids[k] = m->thread[k]->id;
                 t->thread[k].cpu = calloc(1, sizeof(struct cpu_state));
                 if (!t->thread[k].cpu)
@@ -141,27 +142,41 @@ static size_t parent_of(const struct restore *rs, const struct tree_op *op)
         return op->task < rs->n_task ? rs->task[op->task].parent_at : rs->dead[op->task - rs->n_task].parent_at;
 }
 
-/* clone3 in the actor. The pid is chosen in the container's namespace, which is the innermost one. */
-static uint32_t tape_clone(struct tape *t, uint64_t flags, uint32_t pid, int exit_signal)
+/* clone3 in the actor. The pid is chosen in the container's namespace, which is the innermost one. `cgroup`: the descriptor of the
+ * directory that it is born in; NULL: its parent's. */
+static uint32_t tape_clone(struct tape *t, uint64_t flags, uint32_t pid, int exit_signal, const struct arg *cgroup)
 {
+        flags |= cgroup ? (uint64_t)CLONE_INTO_CGROUP : 0;
         struct clone_args a = { .flags = flags | (uint64_t)CLONE_PTRACE, .exit_signal = (unsigned)exit_signal, .set_tid_size = 1 };
         uint32_t number = pid, tid = tape_data(t, &number, sizeof(number));
         uint32_t args = tape_data(t, &a, sizeof(a));
 
         tape_reloc(t, args + (uint32_t)offsetof(struct clone_args, set_tid), 8, A_DATA(tid));
+        if (cgroup)
+                tape_reloc(t, args + (uint32_t)offsetof(struct clone_args, cgroup), 8, *cgroup);
         uint32_t e = TAPE(t, SYS_clone3, A_DATA(args), A_IMM(sizeof(a)));
         tape_expect(t, e, (int64_t)pid);
         return e;
 }
 
+/* Temporaries are where their parent is. */
+static int cgroup_number(const struct restore *rs, size_t at)
+{
+        if (at >= TREE_TEMP)
+                return -1;
+        return cgtree_number(rs, at < rs->n_task ? rs->task[at].cgroup : rs->dead[at - rs->n_task].cgroup);
+}
+
 static void op_tape(struct restore *rs, const struct tree_op *op)
 {
         struct tape *t = restore_tape(rs, (struct actor){ ACTOR_TASK, actor_id(rs, op->actor) });
+        int number = op->type == TREE_CLONE ? cgroup_number(rs, op->task) : -1;
+        struct arg dir = A_IMM(number);
 
         switch (op->type) {
         case TREE_CLONE:
                 tape_label(t, "make process %u", op->pid);
-                (void)tape_clone(t, op->sibling ? (uint64_t)CLONE_PARENT : 0, op->pid, op->sibling ? 0 : op->exit_signal);
+                (void)tape_clone(t, op->sibling ? (uint64_t)CLONE_PARENT : 0, op->pid, op->sibling ? 0 : op->exit_signal, number < 0 ? NULL : &dir);
                 break;
         case TREE_SETSID:
                 tape_label(t, "lead session");
@@ -271,8 +286,10 @@ static int play_plan(struct restore *rs, struct err *err)
 int restore_tree(struct restore *rs, struct err *err)
 {
         lift_limits(rs->task[0].pid);
-        int r = play_plan(rs, err);
+        int r = cgtree_open(rs, err);
 
+        if (r >= 0)
+                r = play_plan(rs, err);
         return r < 0 ? r : restore_halt(rs, err);
 }
 
@@ -326,14 +343,19 @@ static int adopt_threads(struct restore *rs, struct restore_task *t, struct err 
 int restore_threads_make(struct restore *rs, struct err *err)
 {
         const uint64_t flags = (uint64_t)CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+        int r = cgtree_threads(rs, err);
 
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < rs->n_task; i++)
                 for (size_t k = 1; k < rs->task[i].n_thread; k++) {
                         struct tape *t = restore_tape(rs, (struct actor){ ACTOR_TASK, rs->task[i].id });
                         tape_label(t, "make thread %d", (int)rs->task[i].thread[k].vtid);
-                        (void)tape_clone(t, flags, (uint32_t)rs->task[i].thread[k].vtid, 0);
+                        uint64_t id = cgtree_thread(rs, &rs->task[i], k);
+                        struct arg dir = A_FD(id);
+                        (void)tape_clone(t, flags, (uint32_t)rs->task[i].thread[k].vtid, 0, id ? &dir : NULL);
                 }
-        int r = phase_play(rs, err);
+        r = phase_play(rs, err);
         for (size_t i = 0; r >= 0 && i < rs->n_task; i++)
                 r = adopt_threads(rs, &rs->task[i], err);
         return r;

@@ -147,6 +147,8 @@ static int check_all(struct restore *rs, struct err *err)
         if (r >= 0)
                 r = complete_check(rs, err);
         if (r >= 0)
+                r = cgtree_check(rs, err);
+        if (r >= 0)
                 r = mounts_check(rs, err);
         if (r >= 0)
                 r = check_memory(rs, err);
@@ -271,11 +273,13 @@ static int run_phase(struct restore *rs, enum phase ph, struct err *err)
 
         rs->phase = ph;
         stamp(&rs->s, phase_name[ph]);
+        if (ph == PH_GROUND)
+                r = cgtree_mount(rs, err);
         if (ph == PH_TREE)
                 r = restore_tree(rs, err);
         if (ph == PH_THREADS)
                 r = restore_threads_make(rs, err);
-        if (ph == PH_MOUNTS)
+        if (ph == PH_MOUNTS && (r = cgtree_enter(rs, err)) >= 0)
                 r = mounts_restore(rs, err);
         if (r >= 0 && ph == PH_SPACE)
                 r = space_clear(rs, err);
@@ -604,6 +608,7 @@ void restore_free(struct restore *rs)
         free(rs->temp);
         free(rs->tape);
         free(rs->map);
+        free(rs->cg);
         free(rs->by_id);
         free(rs->rec);
         free(rs);

@@ -66,6 +66,8 @@ static Gantry__Tree__Task *task_message(const struct dump_task *t)
                         return m;
                 th->id = t->thread[k].id;
                 th->tid = (uint32_t)t->thread[k].vtid;
+                th->has_cgroup = t->thread[k].cgroup != t->cgroup;
+                th->cgroup = t->thread[k].cgroup;
                 m->thread[m->n_thread++] = th;
         }
         return m;
@@ -83,6 +85,8 @@ static Gantry__Tree__Dead *dead_message(const struct dump *d, const struct dump_
         m->sid = (uint32_t)x->vsid;
         m->exit_signal = (uint32_t)x->exit_signal;
         m->status = (uint32_t)x->status;
+        m->has_cgroup = x->cgroup != 0;
+        m->cgroup = x->cgroup;
         m->comm.len = strlen(x->comm);
         m->comm.data = kind_memdup(x->comm, m->comm.len);
         m->uid = kind_memdup(x->uid, sizeof(x->uid));

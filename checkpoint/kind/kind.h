@@ -34,7 +34,7 @@ enum obj_class {
         CLS_FILE,       /* an open file description */
         CLS_NS, CLS_MOUNT, CLS_LINK,
         CLS_NETNS,      /* properties of a network namespace: addresses, routes, neighbours */
-        CLS_CGROUP,     /* a directory below the payload */
+        CLS_CGROUP,     /* the payload's directory, and each below it */
         CLS_FILEPROP,   /* something beside an open file description: a lock, descriptors in flight; met on a FILE */
         CLS_N
 };
@@ -44,7 +44,7 @@ enum obj_class {
 enum phase {
         PH_GROUND,   /* namespaces, links, addresses: init's stub and the engine's netlink socket */
         PH_MOUNTS,   /* in init's stub */
-        PH_TREE,     /* the tree planner alone */
+        PH_TREE,     /* the tree planner; a kind's plan plays after it */
         PH_MAKE,     /* each shared object once: open, socket, pipe, memory objects */
         PH_BIND,     /* bind, connect, queues, epoll targets; TCP by ACTOR_SELF */
         PH_HAND,     /* fd tables (session), cwd and root */
@@ -52,13 +52,14 @@ enum phase {
         PH_MEMORY,   /* mmap; afterwards the session fills pages, then PH_ATTR */
         PH_ATTR,     /* final protections, sigactions, mm fields, rlimits, timers unarmed, pending signals */
         PH_LABEL,
-        PH_THREADS,  /* the tree planner alone */
+        PH_THREADS,  /* the tree planner; then what only limits: cgroups */
         PH_CONFINE,  /* per thread: name, robust list, rseq, altstack; then seccomp, bounding set, ids, capabilities */
         PH_PARK,     /* timers armed, TCP tail queued, final registers */
         PH_N
 };
 
 /* What the collector read once about an object. Only the member of the object's class is set. */
+struct cg_seen;   /* cgdir.h */
 struct unix_diag { bool known; uint8_t state, type, shutdown; uint32_t peer_ino; uint32_t rqueue, wqueue; char name[108]; uint32_t name_len;
                    uint32_t icons[64]; uint32_t n_icons; };
 struct file_facts {
@@ -99,7 +100,10 @@ struct facts {
                          bool leader; } task;                                                       /* TASK and THREAD */
                 struct { bool rules, nft, conntrack, qdisc, xfrm, ipset, nexthop;   /* there are some beyond the default ones */
                          const char *other;           /* what else there is, in words; NULL: nothing */ } netns;
-                struct { const char *path; int dirfd; } cgroup;
+                struct { const char *path;   /* from the payload, "" for itself */
+                         const char *name; uint64_t parent;   /* its last component; the object that it is in, 0 for the payload */
+                         const struct cg_seen *seen;          /* NULL where `odd` is why nobody looked */
+                         const char *odd; /* what of it cannot be kept, or NULL */ } cgroup;
         };
 };
 
