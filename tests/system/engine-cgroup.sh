@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# cgroups that a container makes in its own: kept over a checkpoint with who is in them, gone when it is stopped, when it is
+# destroyed and when a restore fails; what cannot be kept is refused by name and goes on.
+set -u
+export LC_ALL=C.UTF-8
+. "$(dirname "$0")/engine-common.bash"
+[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
+node
+bb_template
+UNIFIED=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+
+saved() { rm -rf "$DIR/image"; "$CTL" checkpoint web1 "$DIR/image" "$@"; }
+in_ct() { "$CTL" exec web1 -- sh -c "$1" </dev/null; }
+mine() { echo "$UNIFIED/$SUBTREE/web1/payload"; }
+# A shell that is a child of the container's init and tells where it is, again and again.
+teller() { # DIRECTORY
+        in_ct "mkdir -p /sys/fs/cgroup/$1 && (echo 0 >/sys/fs/cgroup/$1/cgroup.procs; exec 9</etc/held
+                while :; do grep 0:: /proc/self/cgroup >/tmp/where.new; mv /tmp/where.new /tmp/where; sleep 0.1; done) >/dev/null 2>&1 </dev/null &"
+}
+told() { in_ct 'rm -f /tmp/where; while [ ! -e /tmp/where ]; do sleep 0.05; done; cat /tmp/where'; }
+
+test_shell() {
+        local why="" out
+        why+=$(expect 0 -- make web1 --memory 64M)
+        why+=$(expect 0 -- "$CTL" start web1)
+        in_ct 'mkdir -p /etc && touch /etc/held'
+        teller a/b
+        out=$(told)
+        [ "$out" = 0::/a/b ] || why+="before, the shell is in '$out';"
+        why+=$(expect 0 -- saved --leave-running)
+        out=$(told)
+        [ "$out" = 0::/a/b ] || why+="it went on in '$out';"
+        why+=$(expect 0 -- saved)
+        clean web1 || why+="the checkpoint left: $(leftovers web1)"
+        why+=$(expect 0 -- "$CTL" restore web1 "$DIR/image")
+        out=$(told)
+        [ "$out" = 0::/a/b ] || why+="it came back in '$out';"
+        out=$(cd "$(mine)" && find . -type d | sort | tr '\n' ' ')
+        [ "$out" = ". ./a ./a/b " ] || why+="the node sees $out;"
+        [ "$(in_ct 'cat /sys/fs/cgroup/a/b/cgroup.procs | wc -l')" -ge 1 ] || why+="nobody is in it;"
+        result shell "$why"
+}
+
+test_refused() {
+        local why="" top
+        top=$(mine)
+        in_ct 'echo 1 >/sys/fs/cgroup/a/cgroup.freeze'
+        why+=$(expect 11 cg-dir frozen -- saved --leave-running)
+        [ "$(cat "$top/a/cgroup.freeze")" = 1 ] && grep -q 'frozen 1' "$top/a/cgroup.events" || why+="it was thawed;"
+        in_ct 'echo 0 >/sys/fs/cgroup/a/cgroup.freeze'
+        python3 -c 'import os, sys; os.setxattr(sys.argv[1], "trusted.word", b"x")' "$top/a" || why+="no attribute;"
+        why+=$(expect 11 cg-dir trusted.word -- saved --leave-running)
+        python3 -c 'import os, sys; os.removexattr(sys.argv[1], "trusted.word")' "$top/a"
+        chown 0:0 "$top/a/b/cgroup.procs"
+        why+=$(expect 11 cg-dir owner -- saved --leave-running)
+        chown --reference="$top/a/b" "$top/a/b/cgroup.procs"
+        in_ct 'mkdir /sys/fs/cgroup/cgroup.own'
+        why+=$(expect 11 cg-dir cgroup.own -- saved --leave-running)
+        in_ct 'rmdir /sys/fs/cgroup/cgroup.own; cd /sys/fs/cgroup; for i in $(seq 65); do mkdir d && cd d; done'
+        why+=$(expect 11 cg-dir deeper -- saved --leave-running)
+        in_ct 'cd /sys/fs/cgroup && find d -depth -type d -exec rmdir {} \;'
+        [ "$(state web1)" = running ] || why+="it is $(state web1);"
+        why+=$(expect 0 -- saved --leave-running)
+        result refused "$why"
+}
+
+# A file that the image needs is gone from the disk: what was made up to there goes as well.
+test_failed_restore() {
+        local why=""
+        why+=$(expect 0 -- saved)
+        why+=$(expect 0 -- "$CTL" start web1)
+        in_ct 'rm /etc/held'
+        why+=$(expect 0 -- "$CTL" stop web1 --timeout 0)
+        "$CTL" restore web1 "$DIR/image" </dev/null >/dev/null 2>&1 && why+="it was restored;"
+        clean web1 || why+="it left: $(leftovers web1)"
+        [ "$(state web1)" = stopped ] || why+="it is $(state web1);"
+        result failed-restore "$why"
+}
+
+test_stop() {
+        local why=""
+        why+=$(expect 0 -- "$CTL" start web1)
+        in_ct 'mkdir -p /etc && touch /etc/held'
+        teller deep/er/still
+        in_ct 'cd /sys/fs/cgroup && mkdir -p t/w ice && echo threaded >t/w/cgroup.type && echo 1 >ice/cgroup.freeze'
+        in_ct '(echo 0 >/sys/fs/cgroup/ice/cgroup.procs; sleep 600) >/dev/null 2>&1 </dev/null &'
+        wait_for 5 grep -q 'populated 1' "$(mine)/ice/cgroup.events" || why+="nobody is frozen;"
+        why+=$(expect 0 -- "$CTL" stop web1 --timeout 1)
+        clean web1 || why+="it left: $(leftovers web1)"
+        why+=$(expect 0 -- "$CTL" start web1)
+        in_ct 'mkdir -p /sys/fs/cgroup/x/y'
+        why+=$(expect 0 -- "$CTL" stop web1 --timeout 0)
+        why+=$(expect 0 -- "$CTL" destroy web1)
+        clean web1 || why+="destroy left: $(leftovers web1)"
+        result stop "$why"
+}
+
+# A tree without a cgroup namespace: an empty directory is the caller's, a process in one would come back elsewhere.
+test_bare_tree() {
+        local why="" g=$UNIFIED/$SUBTREE/bare pid
+        mkdir -p "$g/sub"
+        setsid python3 -c '
+import os, sys, time
+open(sys.argv[1] + "/cgroup.procs", "w").write("0")
+os.closerange(0, 1024)
+os.fork()
+while True: time.sleep(600)' "$g" &
+        pid=$!
+        wait_for 5 awk 'END { exit NR < 2 }' "$g/cgroup.procs" || why+="the tree does not grow;"
+        why+=$(expect 0 -- "$CTL" checkpoint --pid "$pid" "$DIR/bare" --leave-running)
+        tail -n 1 "$g/cgroup.procs" >"$g/sub/cgroup.procs"
+        why+=$(expect 11 cg-dir /sub -- "$CTL" checkpoint --pid "$pid" "$DIR/bare2" --leave-running)
+        echo 1 >"$g/cgroup.kill"
+        wait "$pid" 2>/dev/null
+        wait_for 5 rmdir "$g/sub" && wait_for 5 rmdir "$g" || why+="it cannot be removed;"
+        result bare-tree "$why"
+}
+
+test_shell
+test_refused
+test_failed_restore
+test_stop
+test_bare_tree
+exit $FAILED
