@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "checkpoint/kind/cgdir.h"
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/restore-int.h"
@@ -121,20 +122,40 @@ static struct tape *init_tape(struct restore *rs, const char *label, struct err 
         return t;
 }
 
+/* A node on which a controller is in a v1 tree cannot give it to a container. */
+static int check_controllers(struct restore *rs, struct err *err)
+{
+        const struct record *r = restore_record(rs, rs->cg_payload);
+        const Gantry__CgDir *m = (const void *)r->msg;
+        _cleanup_free_ char *text = NULL;
+        int q = m->n_controller ? path_read(rs->s.cgroup_fd, "cgroup.controllers", &text, NULL, err) : 0;
+
+        for (size_t i = 0; q >= 0 && i < m->n_controller; i++) {
+                const ProtobufCBinaryData *c = &m->controller[i];
+                if (cg_listed(text, c->data, c->len))
+                        continue;
+                err_set(err, EX_KERNEL, "cannot restore the container's cgroups", "this node has no such controller for a container", "%.*s",
+                        (int)c->len, (const char *)c->data);
+                return err_remedy(err, "it is used inside: let it go on on a node with cgroup v2 alone");
+        }
+        return q < 0 ? q : 0;
+}
+
 int cgtree_mount(struct restore *rs, struct err *err)
 {
         struct stat theirs, ours;
 
         if (!rs->cg_payload)
                 return 0;
-        struct tape *t = init_tape(rs, "mount the container's cgroups", err);
+        int r = check_controllers(rs, err);
+        struct tape *t = r < 0 ? NULL : init_tape(rs, "mount the container's cgroups", err);
         if (!t)
-                return -EX_NOSPC;
+                return r < 0 ? r : -EX_NOSPC;
         uint32_t fs = TAPE(t, SYS_fsopen, A_DATA(tape_str(t, "cgroup2")), A_IMM(FSOPEN_CLOEXEC));
         TAPE(t, SYS_fsconfig, A_RET(fs), A_IMM(FSCONFIG_CMD_CREATE), A_IMM(0), A_IMM(0), A_IMM(0));
         tape_keep_fd(t, TAPE(t, SYS_fsmount, A_RET(fs), A_IMM(FSMOUNT_CLOEXEC), A_IMM(0)), rs->cg_payload);
         TAPE(t, SYS_close, A_RET(fs));
-        int r = play_one(rs, t, err);
+        r = play_one(rs, t, err);
         int fd = r < 0 ? r : restore_fd(rs, rs->cg_payload, err);
         if (fd < 0)
                 return fd;

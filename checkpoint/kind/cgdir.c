@@ -93,6 +93,17 @@ bool cg_name_ok(const void *name, size_t len)
         return len < 7 || memcmp(s, "cgroup.", 7) != 0;
 }
 
+bool cg_listed(const char *line, const void *word, size_t len)
+{
+        for (const char *p = line; *p;) {
+                size_t n = strcspn(p, " \n");
+                if (n == len && len && memcmp(p, word, n) == 0)
+                        return true;
+                p += n + (p[n] != '\0');
+        }
+        return false;
+}
+
 void cg_seen_free(struct cg_seen *s)
 {
         if (!s)

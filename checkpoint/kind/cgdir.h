@@ -44,6 +44,8 @@ bool cg_name_ok(const void *name, size_t len);
 /* Pure. The place in the order of writing of an interface file that holds a value; -1: none that a record may name. */
 int cg_value_rank(const char *name);
 bool cg_value_ok(const char *text);
+/* Pure. `word` is one of a line of words, as in cgroup.controllers. */
+bool cg_listed(const char *line, const void *word, size_t len);
 /* Pure. The three files of the payload that belong to the container. */
 bool cg_delegated(const char *name);
 

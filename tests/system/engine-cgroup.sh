@@ -16,7 +16,7 @@ in_ct() { "$CTL" exec web1 -- sh -c "$1" </dev/null; }
 mine() { echo "$UNIFIED/$SUBTREE/web1/payload"; }
 # A shell that is a child of the container's init and tells where it is, again and again.
 teller() { # DIRECTORY
-        in_ct "mkdir -p /sys/fs/cgroup/$1 && (echo 0 >/sys/fs/cgroup/$1/cgroup.procs; exec 9</etc/held
+        in_ct "mkdir -p /sys/fs/cgroup/$1 && (cd /sys/fs/cgroup/$1; echo 0 >cgroup.procs; exec 9</etc/held
                 while :; do grep 0:: /proc/self/cgroup >/tmp/where.new; mv /tmp/where.new /tmp/where; sleep 0.1; done) >/dev/null 2>&1 </dev/null &"
 }
 told() { in_ct 'rm -f /tmp/where; while [ ! -e /tmp/where ]; do sleep 0.05; done; cat /tmp/where'; }
@@ -39,6 +39,8 @@ test_shell() {
         [ "$out" = 0::/a/b ] || why+="it came back in '$out';"
         out=$(cd "$(mine)" && find . -type d | sort | tr '\n' ' ')
         [ "$out" = ". ./a ./a/b " ] || why+="the node sees $out;"
+        out=$(in_ct 'for p in $(cat /sys/fs/cgroup/a/b/cgroup.procs); do readlink /proc/$p/cwd; done | sort -u')
+        [ "$out" = /sys/fs/cgroup/a/b ] || why+="its current directory is $out;"
         [ "$(in_ct 'cat /sys/fs/cgroup/a/b/cgroup.procs | wc -l')" -ge 1 ] || why+="nobody is in it;"
         result shell "$why"
 }

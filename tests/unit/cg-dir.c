@@ -418,6 +418,12 @@ Test(cg_dir, hostile_rest)
         REFUSED(&kind_cg_dir, m, a.name = TEXT("user."));
 }
 
+Test(cg_dir, controllers_of_a_node)
+{
+        cr_assert(cg_listed("cpu memory pids\n", "memory", 6) && cg_listed("cpu", "cpu", 3) && cg_listed("cpu pids\n", "pids", 4));
+        cr_assert(!cg_listed("cpuset pids\n", "cpu", 3) && !cg_listed("\n", "cpu", 3) && !cg_listed("", "cpu", 3) && !cg_listed("cpu\n", "", 0));
+}
+
 /* Paths of many records: what leads to no payload is no path, however it is bent. */
 Test(cg_dir, paths)
 {
