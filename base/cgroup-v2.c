@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is done to a v2 cgroup as a whole, by a descriptor of its directory (base/cgroup.h): freeze, thaw, list, kill.
+ * What is done to a v2 cgroup as a whole, by a descriptor of its directory (base/cgroup.h): freeze, thaw, list, kill. A directory
+ * below can be frozen by itself, by those in it; the whole being thawed does not thaw it.
  *
  * Freezer of 5.2, cgroup.kill of 5.14. cgroup.events announces a change by POLLPRI after the file has been read.
  * `frozen 1` also shows while tasks are only ptrace-stopped; who needs more looks at TracerPid. A cgroup of a
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "base/cgroup-walk.h"
 #include "base/cgroup.h"
@@ -101,6 +103,66 @@ int cgroup_freeze(int cgfd, unsigned ms, struct err *err)
                         return q;
         }
         return r;
+}
+
+/* ---- what is frozen below ---- */
+
+static int says(int dirfd, const char *file, const char *what, bool *ret, struct err *err)
+{
+        struct err e = {};
+        _cleanup_free_ char *text = NULL;
+        int r = path_read(dirfd, file, &text, NULL, &e);
+
+        if (r < 0 && e.sys != ENOENT && e.sys != ENODEV) /* removed meanwhile */
+                return err_take(err, &e);
+        *ret = r == 0 && strstr(text, what);
+        return 0;
+}
+
+struct below { bool started; };
+
+static int thaw_one(void *ctx, int dirfd, struct err *err)
+{
+        struct below *b = ctx;
+        bool frozen = false, populated = false;
+        bool top = !b->started;
+
+        b->started = true;
+        int r = top ? 0 : says(dirfd, "cgroup.freeze", "1", &frozen, err);
+        if (r == 0 && frozen)
+                r = says(dirfd, "cgroup.events", "populated 1", &populated, err);
+        if (r < 0 || !populated)
+                return r;
+        if (fsetxattr(dirfd, CGROUP_FROZEN_MARK, "", 0, 0) < 0)
+                return err_sys(err, EX_FAIL, errno, "cannot mark a frozen cgroup", "%s", CGROUP_FROZEN_MARK);
+        return cgroup_thaw(dirfd, err);
+}
+
+/* The mark goes last: whoever dies before has frozen it twice, which is once. */
+static int freeze_one(void *ctx, int dirfd, struct err *err)
+{
+        (void)ctx;
+        if (fgetxattr(dirfd, CGROUP_FROZEN_MARK, NULL, 0) < 0)
+                return 0;
+        int r = cgroup_freeze_write(dirfd, err);
+        if (r == 0 && fremovexattr(dirfd, CGROUP_FROZEN_MARK) < 0 && errno != ENODATA)
+                r = err_sys(err, EX_FAIL, errno, "cannot take the mark off a frozen cgroup", "%s", CGROUP_FROZEN_MARK);
+        return r;
+}
+
+int cgroup_thaw_below(int cgfd, struct err *err)
+{
+        struct below b = {};
+        struct cgroup_walk_ops ops = {.enter = thaw_one, .ctx = &b};
+
+        return cgroup_walk(cgfd, &ops, err);
+}
+
+int cgroup_freeze_below(int cgfd, struct err *err)
+{
+        struct cgroup_walk_ops ops = {.enter = freeze_one};
+
+        return cgroup_walk(cgfd, &ops, err);
 }
 
 struct pids {

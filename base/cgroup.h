@@ -52,6 +52,11 @@ int cgroup_thaw(int cgfd, struct err *err);
 /* Writes cgroup.freeze=1 without waiting (PARK: tasks are still ptrace-stopped). */
 int cgroup_freeze_write(int cgfd, struct err *err);
 int cgroup_frozen(int cgfd, bool *ret, struct err *err);
+/* Directories below it that are frozen by themselves, with processes in them: thawed, and marked, so that whoever comes after
+ * somebody who died finds them; and back again. Idempotent. The mark is an attribute that nobody in a user namespace can see. */
+#define CGROUP_FROZEN_MARK "trusted.gantry.frozen"
+int cgroup_thaw_below(int cgfd, struct err *err);
+int cgroup_freeze_below(int cgfd, struct err *err);
 /* Every process of the cgroup and its descendants. Caller frees. */
 int cgroup_procs(int cgfd, pid_t **ret, size_t *ret_n, struct err *err);
 /* SIGKILLs all of it: cgroup.kill (5.14+). Idempotent. */

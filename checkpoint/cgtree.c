@@ -9,6 +9,7 @@
  *      before TREE      init opens what anybody is cloned into; every stub inherits the descriptors, at the same numbers, until HAND
  *                       clears the tables. A child is born in its directory (CLONE_INTO_CGROUP, 5.7): a move costs milliseconds
  *      before THREADS   the directories of single threads are delivered to who clones them: tables are final by now
+ *      after PARK       what the container had frozen is frozen, under the frozen payload
  *
  * All of it is the container's own authority: a stub is root inside, and may be cloned where its root may move a process to.
  */
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "checkpoint/kind/cgdir.h"
@@ -50,16 +52,10 @@ static bool has_value(const struct record *r, const char *name)
         return false;
 }
 
-/* Somebody is in it: neither it nor one above may be frozen, where no tape would come to its end. */
 static int check_member(struct restore *rs, uint64_t id, struct err *err)
 {
-        const struct record *r = id ? dir_record(rs, id) : NULL;
-
-        if (id && (!r || id == rs->cg_payload))
+        if (id && (!dir_record(rs, id) || id == rs->cg_payload))
                 return bad(err, "a process is in one that it does not have", id);
-        for (; r && r->id != rs->cg_payload; r = restore_record(rs, ((const Gantry__CgDir *)(const void *)r->msg)->parent))
-                if (has_value(r, "cgroup.freeze"))
-                        return bad(err, "it is frozen, and somebody is in it", r->id);
         return 0;
 }
 
@@ -104,8 +100,7 @@ int cgtree_check(struct restore *rs, struct err *err)
                         r = check_member(rs, rs->task[i].thread[k].cgroup, err);
         }
         for (size_t i = 0; r >= 0 && i < rs->n_dead; i++)
-                if (rs->dead[i].cgroup && (!dir_record(rs, rs->dead[i].cgroup) || rs->dead[i].cgroup == rs->cg_payload))
-                        r = bad(err, "a process has ended in one that it does not have", rs->dead[i].cgroup);
+                r = check_member(rs, rs->dead[i].cgroup, err);
         return r;
 }
 
@@ -287,4 +282,22 @@ int cgtree_threads(struct restore *rs, struct err *err)
                                 r = play_one(rs, t, err);
                 }
         return r < 0 ? r : deliver_cleanup(rs, err);
+}
+
+/* ---- PARK ---- */
+
+/* By our own hand, which is no more than what the container's own could do: the tasks are gone from us, and no tape runs any more. */
+int cgtree_freeze(struct restore *rs, struct err *err)
+{
+        char path[CG_PATH_MAX];
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < rs->n_rec; i++) {
+                if (rs->rec[i].kind != KIND_CG_DIR || !has_value(&rs->rec[i], "cgroup.freeze"))
+                        continue;
+                r = path_of(rs, rs->rec[i].id, path, err);
+                _cleanup_close_ int fd = r < 0 ? r : path_open_beneath(rs->s.cgroup_fd, path, O_RDONLY | O_DIRECTORY, 0, err);
+                r = fd < 0 ? fd : cgroup_freeze_write(fd, err);
+        }
+        return r;
 }

@@ -144,9 +144,6 @@ static int walk_dir(struct walk *w, int fd, const char *path, uint64_t parent, u
                 str_copy(x->cg->odd, sizeof(x->cg->odd), "a name that the kernel keeps for its own files");
         if (x->cg->odd[0])
                 x->o.facts.cgroup.odd = x->cg->odd;
-        /* No tape can be played in these: it must not be tried before the refusals are collected. */
-        if (x->cg->frozen && x->cg->populated)
-                return refuse_now(w, x, x->cg->odd);
         return walk_children(w, fd, path, x, depth);
 }
 

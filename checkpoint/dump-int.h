@@ -120,6 +120,7 @@ int dump_unstop(struct dump *d, struct err *err);                /* the whole of
 int guard_start(struct dump *d, struct err *err);
 int guard_socket(struct dump *d, int fd, struct err *err);        /* a socket that is about to go into repair */
 void guard_end(struct dump *d);
+int subject_freeze_below(const struct subject *s, struct err *err);
 int subject_thaw(const struct subject *s, bool network, struct err *err);
 int subject_repair_off(const struct subject *s, struct err *err);
 

@@ -451,6 +451,8 @@ int session_resume(struct dump *d, struct err *err)
         struct err first = {};
         int r = cure(d, &first);
         int q = dump_release(d, r < 0 ? NULL : &first);
+        if (q < 0)
+                (void)subject_freeze_below(&d->s, NULL); /* nobody comes after us who would */
         if (r >= 0)
                 r = q;
         q = subject_thaw(&d->s, d->blocked, r < 0 ? NULL : &first);
@@ -472,6 +474,9 @@ int session_cure(const struct subject *s, struct err *err)
         if (s->outside && s->outside->network)
                 r = s->outside->network(s->ctx, false, &first);
         int q = subject_repair_off(s, r < 0 ? NULL : &first);
+        if (r >= 0)
+                r = q;
+        q = subject_freeze_below(s, r < 0 ? NULL : &first);
         if (r >= 0)
                 r = q;
         q = subject_thaw(s, false, r < 0 ? NULL : &first);

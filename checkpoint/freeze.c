@@ -4,6 +4,8 @@
  *
  *      cgroup.freeze=1 → SEIZE + INTERRUPT every thread, until two walks agree → wait for all → cgroup.freeze=0
  *
+ * What the container itself has frozen below is thawed with it, while all stand, and frozen again before they are let go.
+ *
  * All threads then stand in a ptrace-stop before their next user instruction and tapes can be played (nothing can be
  * injected into a frozen cgroup). A vfork parent is in D state and cannot stop: the cgroup is thawed for a moment, which
  * lets the child exec or exit, and tried again within the limit.
@@ -44,6 +46,14 @@ static void raise_priority(bool on)
         struct sched_param p = { .sched_priority = on ? 1 : 0 };
 
         (void)sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p);
+}
+
+/* What it has frozen itself is frozen again; twice is harmless. */
+int subject_freeze_below(const struct subject *s, struct err *err)
+{
+        int r = s->cgroup_fd >= 0 ? cgroup_freeze_below(s->cgroup_fd, err) : 0;
+
+        return r < 0 ? err_wrap(err, "cannot let the container go on", "%s", "what it has frozen itself") : 0;
 }
 
 int subject_thaw(const struct subject *s, bool network, struct err *err)
@@ -87,6 +97,8 @@ static void guard_cure(const struct dump *d, const int socks[], size_t n)
 {
         if (d->s.outside && d->s.outside->offered && d->s.outside->offered(d->s.ctx) == 1)
                 _exit(0);
+        /* At once: the kernel lets the tasks go with us. */
+        (void)subject_freeze_below(&d->s, NULL);
         if (d->s.outside && d->s.outside->network)
                 (void)d->s.outside->network(d->s.ctx, false, NULL);
         for (size_t i = 0; i < n; i++)
@@ -388,7 +400,10 @@ static int stop_once(struct dump *d, unsigned ms, struct err *err)
                         return r;
         }
         if (d->frozen) {
-                int r = cgroup_thaw(d->s.cgroup_fd, err);
+                /* What the container has frozen itself stands in our stops too: no tape could run there. */
+                int r = cgroup_thaw_below(d->s.cgroup_fd, err);
+                if (r >= 0)
+                        r = cgroup_thaw(d->s.cgroup_fd, err);
                 if (r < 0)
                         return r;
                 d->frozen = false;
@@ -467,7 +482,10 @@ int dump_release(struct dump *d, struct err *err)
                                 r = q;
                 }
         }
-        int q = dump_detach(d, r ? NULL : err);
+        int q = subject_freeze_below(&d->s, r ? NULL : err);
+        if (!r)
+                r = q;
+        q = dump_detach(d, r ? NULL : err);
         return r ? r : q;
 }
 

@@ -457,6 +457,8 @@ int session_park(struct restore *rs, struct err *err)
                         r = tracee_detach(TAKE_PTR(rs->task[i].thread[k].tracee), err);
         if (r >= 0)
                 r = wait_frozen(rs, err);
+        if (r >= 0)
+                r = cgtree_freeze(rs, err);
         stamp(&rs->s, NULL);
         if (r < 0)
                 return r;

@@ -10,9 +10,9 @@
  *      GROUND    the directories, each after the one that it is in; "threaded", which only an empty one can become
  *      MOUNTS    controllers for children, from the payload down: init has left it (no process may be where one is enabled)
  *      THREADS   values, attributes, owners: nothing is limited while the tree is built, and all of it may be a stub's still
+ *      PARK      (session) what the container had frozen, when the last tape has run
  *
- * Refused by name: processes that the container has frozen itself (a tape cannot run in them, and a thaw that is undone only by
- * our own hand would be lost with us), values with numbers of the node's devices, attributes that only the node can have set.
+ * Refused by name: values with numbers of the node's devices, attributes that only the node can have set.
  * Not kept: times, inode numbers, and what was counted (events, figures, pressure).
  */
 #include <fcntl.h>
@@ -349,7 +349,8 @@ static int plan_threads(struct restore *rs, const struct record *r, struct err *
                 return q;
         uint32_t dir = cg_open(b.t, b.payload, b.path, O_RDONLY | O_DIRECTORY);
         for (size_t i = 0; i < m->n_value; i++)
-                if (field_copy(&m->value[i]->name, name, sizeof(name)) && field_copy(&m->value[i]->text, text, sizeof(text)))
+                if (field_copy(&m->value[i]->name, name, sizeof(name)) && field_copy(&m->value[i]->text, text, sizeof(text)) &&
+                    !str_eq(name, "cgroup.freeze"))
                         write_to(b.t, dir, name, text);
         for (size_t i = 0; i < m->n_attribute; i++) {
                 const Gantry__CgDir__Attribute *a = m->attribute[i];

@@ -25,6 +25,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -286,11 +287,12 @@ static int look_value(struct look *l, const char *name, mode_t mode, struct err 
         int r = value_read(l->dir, name, &text, err);
         if (r)
                 return r < 0 ? r : 0;
-        /* The freezer of the payload is the engine's own. */
-        bool freezer = str_eq(name, "cgroup.freeze");
-        if (freezer)
-                l->s->frozen = str_eq(text, "1");
-        if (freezer ? !l->s->frozen : (b && str_eq(b->text, text)))
+        /* Not compared: the freezer of the payload is the engine's own. The stop has thawed what it has marked. */
+        if (str_eq(name, "cgroup.freeze")) {
+                l->s->frozen = str_eq(text, "1") || fgetxattr(l->dir, CGROUP_FROZEN_MARK, NULL, 0) >= 0;
+                return l->s->frozen ? add_value(l, name, "1", err) : 0;
+        }
+        if (b && str_eq(b->text, text))
                 return 0;
         /* An idle group shows a weight that cannot be written. */
         if (str_eq(name, "cpu.weight") && str_eq(text, "0"))
@@ -342,7 +344,7 @@ static int add_xattr(struct look *l, const char *name, struct err *err)
 {
         char value[65536];
 
-        if (str_eq(name, "security.selinux"))
+        if (str_eq(name, "security.selinux") || str_eq(name, CGROUP_FROZEN_MARK))
                 return 0;
         if (!str_starts(name, "user.")) {
                 odd(l, "the attribute %.60s", name);
@@ -385,7 +387,7 @@ static int look_xattrs(struct look *l, struct err *err)
 
 static int look_all(struct look *l, struct err *err)
 {
-        _cleanup_free_ char *type = NULL, *events = NULL;
+        _cleanup_free_ char *type = NULL;
         struct cg_seen *s = l->s;
         struct stat st;
 
@@ -396,8 +398,6 @@ static int look_all(struct look *l, struct err *err)
                 odd(l, "an owner that the container does not have");
         int r = value_read(l->dir, "cgroup.type", &type, err);
         if (r >= 0)
-                r = value_read(l->dir, "cgroup.events", &events, err);
-        if (r >= 0)
                 r = value_read(l->dir, "cgroup.subtree_control", &s->controllers, err);
         if (r >= 0)
                 r = look_xattrs(l, err);
@@ -406,9 +406,6 @@ static int look_all(struct look *l, struct err *err)
         if (r < 0)
                 return r;
         s->threaded = type && str_eq(type, "threaded");
-        s->populated = events && strstr(events, "populated 1");
-        if (s->frozen && s->populated)
-                odd(l, "processes that the container has frozen (cgroup.freeze)");
         return 0;
 }
 

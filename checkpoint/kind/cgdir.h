@@ -20,7 +20,7 @@ struct cg_file { char *name; uint32_t uid, gid, mode; };           /* ids as ins
 struct cg_xattr { char *name; void *value; size_t len; };
 struct cg_seen {
         uint32_t uid, gid, mode;
-        bool threaded, populated, frozen;
+        bool threaded, frozen;
         char *controllers;                                         /* cgroup.subtree_control, "" if none */
         struct cg_value *value;                                    /* in the order in which they are written */
         size_t n_value;

@@ -48,10 +48,6 @@ test_shell() {
 test_refused() {
         local why="" top
         top=$(mine)
-        in_ct 'echo 1 >/sys/fs/cgroup/a/cgroup.freeze'
-        why+=$(expect 11 cg-dir frozen -- saved --leave-running)
-        [ "$(cat "$top/a/cgroup.freeze")" = 1 ] && grep -q 'frozen 1' "$top/a/cgroup.events" || why+="it was thawed;"
-        in_ct 'echo 0 >/sys/fs/cgroup/a/cgroup.freeze'
         python3 -c 'import os, sys; os.setxattr(sys.argv[1], "trusted.word", b"x")' "$top/a" || why+="no attribute;"
         why+=$(expect 11 cg-dir trusted.word -- saved --leave-running)
         python3 -c 'import os, sys; os.removexattr(sys.argv[1], "trusted.word")' "$top/a"
@@ -68,9 +64,64 @@ test_refused() {
         result refused "$why"
 }
 
+# Frozen by the container itself: through dumps that go on, that end, that fail and that are killed at any moment.
+is_frozen() { # STEPS: it has not run since
+        [ "$(cat "$(mine)/cold/cgroup.freeze")" = 1 ] && grep -q 'frozen 1' "$(mine)/cold/cgroup.events" || { echo "it was thawed ($2);"; return; }
+        grep -q 'frozen 0' "$(mine)/cgroup.events" || echo "all of it is frozen ($2);"
+        [ "$(in_ct 'cat /tmp/steps')" = "$1" ] || echo "it ran ($2);"
+        python3 -c 'import os, sys; sys.exit(any(os.listxattr(p) for p, _, _ in os.walk(sys.argv[1])))' "$(mine)" || echo "a mark was left ($2);"
+}
+
+test_frozen() {
+        local why="" steps i pid ended=0
+        in_ct 'mkdir -p /sys/fs/cgroup/cold/er; (echo 0 >/sys/fs/cgroup/cold/er/cgroup.procs; i=0
+                while :; do i=$((i + 1)); echo $i >/tmp/steps; done) >/dev/null 2>&1 </dev/null &'
+        wait_for 5 in_ct 'test -s /tmp/steps'
+        in_ct 'echo 1 >/sys/fs/cgroup/cold/cgroup.freeze; echo 1 >/sys/fs/cgroup/cold/er/cgroup.freeze'
+        wait_for 5 grep -q 'frozen 1' "$(mine)/cold/cgroup.events"
+        steps=$(in_ct 'cat /tmp/steps')
+        why+=$(expect 0 -- saved --leave-running)
+        why+=$(is_frozen "$steps" "dump")
+        in_ct 'mkdir /sys/fs/cgroup/cgroup.own'
+        why+=$(expect 11 cg-dir -- saved --leave-running)
+        in_ct 'rmdir /sys/fs/cgroup/cgroup.own'
+        why+=$(is_frozen "$steps" "failed dump")
+        why+=$(expect 0 -- saved)
+        why+=$(expect 0 -- "$CTL" restore web1 "$DIR/image")
+        why+=$(is_frozen "$steps" "restore")
+        in_ct 'echo 0 >/sys/fs/cgroup/cold/cgroup.freeze; echo 0 >/sys/fs/cgroup/cold/er/cgroup.freeze'
+        wait_for 5 in_ct "[ \$(cat /tmp/steps) -gt $steps ]" || why+="it does not go on;"
+        in_ct 'echo 1 >/sys/fs/cgroup/cold/cgroup.freeze'
+        rm -rf "$DIR/good" && "$CTL" checkpoint web1 "$DIR/good" --leave-running </dev/null >/dev/null || why+="no image to go back to;"
+        for i in {1..12}; do
+                rm -rf "$DIR/image"
+                "$CTL" checkpoint web1 "$DIR/image" --leave-running </dev/null >/dev/null 2>&1 &
+                pid=$!
+                sleep "0.0$((i * 7 % 10))$((i % 10))"
+                kill -9 $pid 2>/dev/null
+                wait $pid 2>/dev/null
+                # Killed while a tape plays, it takes that task with it (ARCHITECTURE.md, "The window"): perhaps init.
+                if [ "$(state web1)" = stopped ]; then
+                        ended=$((ended + 1))
+                        "$CTL" restore web1 "$DIR/good" </dev/null >/dev/null 2>&1 || { why+="it cannot be restored;"; break; }
+                fi
+                wait_for 5 grep -q 'frozen 1' "$(mine)/cold/cgroup.events"
+                [ "$(cat "$(mine)/cold/cgroup.freeze")" = 1 ] || why+="it was thawed (killed, $i);"
+                wait_for 5 grep -q 'frozen 0' "$(mine)/cgroup.events" || why+="all of it is frozen (killed, $i);"
+        done
+        [ $ended -lt 6 ] || why+="$ended of 12 kills ended it;"
+        steps=$(in_ct 'cat /tmp/steps')
+        why+=$(expect 0 -- saved --leave-running)
+        why+=$(is_frozen "$steps" "after all")
+        in_ct 'echo 0 >/sys/fs/cgroup/cold/cgroup.freeze'
+        result frozen "$why"
+}
+
 # A file that the image needs is gone from the disk: what was made up to there goes as well.
 test_failed_restore() {
         local why=""
+        in_ct 'ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q /etc/held' || teller a/b   # a kill may have ended the first
+        told >/dev/null
         why+=$(expect 0 -- saved)
         why+=$(expect 0 -- "$CTL" start web1)
         in_ct 'rm /etc/held'
@@ -122,6 +173,7 @@ while True: time.sleep(600)' "$g" &
 
 test_shell
 test_refused
+test_frozen
 test_failed_restore
 test_stop
 test_bare_tree

@@ -92,7 +92,7 @@ Test(cg_dir, as_new)
         put_in(d.dir, "memory.current", "99\n", 0444);
         put_in(d.dir, "cpu.pressure", "some avg10=1.00\n", 0644);
         s = seen(&d, false);
-        cr_assert(s->uid == 0 && s->gid == 0 && s->mode == 0755 && !s->threaded && !s->populated && !s->frozen);
+        cr_assert(s->uid == 0 && s->gid == 0 && s->mode == 0755 && !s->threaded && !s->frozen);
         cr_assert(s->n_value == 0 && s->n_file == 0 && s->n_xattr == 0, "%zu %zu %zu", s->n_value, s->n_file, s->n_xattr);
         cr_assert_str_eq(s->odd, "");
         cg_seen_free(s);
@@ -139,8 +139,6 @@ Test(cg_dir, what_is_odd)
 
         odd(&d, "io.max", "8:0 rbps=1 wbps=max riops=max wiops=max\n", "io.max");
         odd(&d, "new.thing", "8\n", "new.thing");
-        put_in(d.dir, "cgroup.events", "populated 1\nfrozen 1\n", 0444);
-        odd(&d, "cgroup.freeze", "1\n", "frozen");
         odd(&d, "other.thing", "0\n", "other.thing");  /* not in the payload: nobody knows what is usual */
         cr_assert_eq(unlinkat(d.dir, "other.thing", 0), 0);
         d.ids.base += 1;

@@ -19,7 +19,6 @@ struct image_of {
         struct record rec[N];
         size_t by_id[N];
         Gantry__CgDir dir[N];
-        Gantry__CgDir__Value freeze, *list[1];
         struct restore_task task[2];
         struct restore_thread thread[2][2];
         struct restore_dead dead[1];
@@ -42,9 +41,6 @@ static void make(struct image_of *m)
                 m->by_id[i - 1] = i;
         }
         m->by_id[4] = 0;
-        m->freeze = (Gantry__CgDir__Value)GANTRY__CG_DIR__VALUE__INIT;
-        m->freeze.name = (ProtobufCBinaryData){13, (uint8_t *)(uintptr_t)"cgroup.freeze"};
-        m->list[0] = &m->freeze;
         for (size_t i = 0; i < 2; i++)
                 m->task[i] = (struct restore_task){.thread = m->thread[i], .n_thread = 2};
 }
@@ -117,15 +113,6 @@ Test(cgtree, members)
         make(&m);
         m.dead[0].cgroup = 9;
         CHECKED(m, -EX_IMAGE, "a dead one in nothing");
-        make(&m);
-        m.task[1].cgroup = 3;
-        m.dir[2].n_value = 1;
-        m.dir[2].value = m.list;
-        CHECKED(m, -EX_IMAGE, "somebody below a frozen one");
-        m.rs.cg_payload = 0;
-        m.task[1].cgroup = 4;
-        m.dead[0].cgroup = 2;   /* it needs no tape any more */
-        CHECKED(m, 0, "nobody in the frozen one");
 }
 
 /* One deeper than a path may be. */

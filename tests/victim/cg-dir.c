@@ -8,7 +8,7 @@
  *      /a        a child; xattr; cgroup.procs given away; closed to others
  *      /a/b      init itself; of another owner
  *      /odd…     a name of strange bytes, in it an empty one with limits of depth and number
- *      /ice      frozen; nobody lives in it, but one has ended in it and is still to be waited for
+ *      /ice      frozen: a busy process; another has ended in it and is still to be waited for
  *      /t        threaded: a process, one thread of which is in /t/w1; nobody is in /t/w2, whose own /t/w2/x is threaded too
  */
 #include <dirent.h>
@@ -30,7 +30,8 @@ static const char *const shown[] = {"cgroup.type", "cgroup.subtree_control", "cg
                                     "memory.swap.max", "pids.max"};
 
 struct tree { char text[65536]; size_t len; };
-static pid_t child[5]; /* in /, /a, /t, of that one the thread in /t/w1, and one that has ended in /ice */
+static pid_t child[6]; /* in /, /a, /t, of that one the thread in /t/w1, one that has ended in /ice, and one that is frozen there */
+static volatile unsigned *steps; /* of that one */
 static bool controllers;
 
 __attribute__((format(printf, 2, 3))) static void add(struct tree *t, const char *fmt, ...)
@@ -100,7 +101,7 @@ static void walk(struct tree *t, const char *path)
 /* Of each: the line of the v2 tree. */
 static void members(struct tree *t)
 {
-        for (int i = -1; i < 5; i++) {
+        for (int i = -1; i < 6; i++) {
                 char path[64], line[1024];
                 snprintf(path, sizeof(path), i < 0 ? "/proc/self/cgroup" : "/proc/%d/task/%d/cgroup", i == 3 ? child[2] : child[i < 0 ? 0 : i],
                          child[i < 0 ? 0 : i]);
@@ -188,8 +189,19 @@ static void make(const char *path)
         VICTIM_MUST(mkdir(path, 0755) == 0);
 }
 
+static bool frozen(void)
+{
+        char text[64] = "";
+        int fd = open(TOP "/ice/cgroup.events", O_RDONLY | O_CLOEXEC);
+
+        VICTIM_MUST(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && close(fd) == 0);
+        return strstr(text, "frozen 1");
+}
+
 static void build(void)
 {
+        steps = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        VICTIM_MUST(steps != MAP_FAILED);
         make(TOP "/a");
         make(TOP "/a/b");
         make(ODD);
@@ -214,7 +226,14 @@ static void build(void)
         }
         siginfo_t info;
         VICTIM_MUST(waitid(P_PID, (id_t)child[4], &info, WEXITED | WNOWAIT) == 0);
+        child[5] = fork();
+        VICTIM_MUST(child[5] >= 0);
+        while (child[5] == 0)
+                *steps += 1;
+        put_number(TOP "/ice", "cgroup.procs", child[5]);
         put(TOP "/ice", "cgroup.freeze", "1");
+        while (!frozen())
+                usleep(1000);
         put(ODD "/empty", "cgroup.max.depth", "3");
         put(ODD "/empty", "cgroup.max.descendants", "7");
         VICTIM_MUST(setxattr(TOP "/a", "user.note", "one\0two", 7, 0) == 0 && setxattr(TOP, "user.top", "", 0, 0) == 0);
@@ -296,6 +315,7 @@ int main(int argc, char **argv)
         build();
         enable();
         look(&before);
+        unsigned at = *steps;
         nearly_full();
 
         victim_wait(&v);
@@ -303,5 +323,11 @@ int main(int argc, char **argv)
         still_nearly_full(&v);
         look(&now);
         compare(&v, &before, &now);
+        VICTIM_CHECK(&v, frozen(), "the busy process is not frozen");
+        VICTIM_CHECK(&v, *steps == at, "it was at step %u, and is at %u", at, *steps);
+        put(TOP "/ice", "cgroup.freeze", "0");
+        for (int i = 0; i < 5000 && *steps == at; i++)
+                usleep(1000);
+        VICTIM_CHECK(&v, *steps != at, "it does not go on when it is thawed");
         return victim_end(&v);
 }
