@@ -29,6 +29,7 @@
 #include "base/fd.h"
 #include "base/pidfd.h"
 #include "base/sys.h"
+#include "checkpoint/cpu.h"
 #include "checkpoint/dump-int.h"
 #include "checkpoint/image.h"
 #include "checkpoint/kind/cgdir.h"
@@ -378,10 +379,20 @@ static int put_tree(struct dump *d, const struct record_sink *rs, struct err *er
         return r;
 }
 
+static int put_header(struct dump *d, const struct record_sink *rs, struct err *err)
+{
+        _cleanup_free_ char *flags = NULL;
+        const char *cpu[CPU_MAX];
+        int r = cpu_flags_read(&flags, err);
+
+        if (r < 0)
+                return r;
+        const struct image_meta meta = { .uuid = d->s.uuid, .cpu = cpu, .n_cpu = cpu_features(flags, cpu, CPU_MAX) };
+        return image_header_put(rs, &meta, err);
+}
+
 int session_dump(struct dump *d, const struct record_sink *rs, const struct page_sink_ops *ps, void *ps_ctx, struct err *err)
 {
-        struct image_meta meta = { .uuid = d->s.uuid };
-
         d->sink = ps;
         d->sink_ctx = ps_ctx;
         stamp(&d->s, "walk");
@@ -397,7 +408,7 @@ int session_dump(struct dump *d, const struct record_sink *rs, const struct page
                 r = quiesce(d, err);
         stamp(&d->s, "records");
         if (r >= 0)
-                r = image_header_put(rs, &meta, err);
+                r = put_header(d, rs, err);
         if (r >= 0)
                 r = put_tree(d, rs, err);
         if (r >= 0)

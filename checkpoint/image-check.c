@@ -66,9 +66,10 @@ int image_head_check(const uint8_t p[IMAGE_HEAD], struct err *err)
 {
         if (memcmp(p, IMAGE_MAGIC, 8) != 0)
                 return err_set(err, EX_IMAGE, IMAGE_WHAT, "this is no checkpoint image (magic)", "file head");
-        if (get_le32(p + 8) != FORMAT_VERSION)
-                return err_set(err, EX_IMAGE, IMAGE_WHAT, "this version does not know its format", "file head, format %u",
-                               get_le32(p + 8));
+        if (get_le32(p + 8) != FORMAT_VERSION) {
+                err_set(err, EX_IMAGE, IMAGE_WHAT, "this version does not know its format", "file head, format %u", get_le32(p + 8));
+                return err_remedy(err, "use the version that made it, or a newer one");
+        }
         if (get_le32(p + 12) != FORMAT_ARCH_X86_64)
                 return err_set(err, EX_IMAGE, IMAGE_WHAT, "it is of another architecture", "file head, machine %u",
                                get_le32(p + 12));
@@ -307,7 +308,8 @@ static int take_header(struct intake *k, const struct record_head *h, struct rec
                 return refuse(k, h, "its id or flags are not 0", err);
         if (m->n_feature) {
                 snprintf(why, sizeof(why), "this version does not know the feature \"%.40s\"", m->feature[0]);
-                return refuse(k, h, why, err);
+                refuse(k, h, why, err);
+                return err_remedy(err, "use the version that made it, or a newer one");
         }
         k->img->header = *rec;
         *rec = (struct record){};

@@ -33,9 +33,11 @@
 #include "base/procfs.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "checkpoint/cpu.h"
 #include "checkpoint/dump-int.h"
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/restore-int.h"
+#include "proto/header.pb-c.h"
 
 static void stamp(const struct subject *s, const char *name)
 {
@@ -69,7 +71,11 @@ static int read_records(struct restore *rs, struct err *err)
                 if (r <= 0)
                         break;
                 if (rec.kind == RECORD_HEADER) {
+                        const Gantry__Header *h = (const Gantry__Header *)(const void *)rec.msg;
+                        r = cpu_check(h->cpu, h->n_cpu, err);
                         record_done(&rec);
+                        if (r < 0)
+                                break;
                         continue;
                 }
                 if (rs->n_rec == cap) {

@@ -11,10 +11,9 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "checkpoint/cpu.h"
 #include "migrate/msg.h"
 #include "migrate/wire.pb-c.h"
-
-#define CPU_MAX 256
 
 static int describe(struct ct *ct, const struct check_facts *f, struct wire *w, struct err *err)
 {

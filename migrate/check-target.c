@@ -21,6 +21,7 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "checkpoint/cpu.h"
 #include "migrate/msg.h"
 #include "migrate/wire.pb-c.h"
 
@@ -192,19 +193,15 @@ static void room(struct look *l)
 static int processor(struct look *l, struct err *err)
 {
         _cleanup_free_ char *text = NULL;
-        const char *have[256];
+        const char *have[CPU_MAX];
         int r = cpu_flags_read(&text, err);
 
         if (r < 0)
                 return r;
         size_t n = cpu_features(text, have, ELEMENTSOF(have));
-        for (size_t i = 0; i < l->m->n_cpu; i++) {
-                size_t k = 0;
-                while (k < n && !str_eq(have[k], l->m->cpu[i]))
-                        k++;
-                if (k == n)
+        for (size_t i = 0; i < l->m->n_cpu; i++)
+                if (cpu_lacks(have, n, &l->m->cpu[i], 1))
                         say(l, EX_UNSUPPORTED, "the target's CPU lacks a feature", "%s", l->m->cpu[i]);
-        }
         return 0;
 }
 

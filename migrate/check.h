@@ -16,8 +16,3 @@ int check_source(struct ct *ct, const struct subject *s, const struct check_fact
 /* Target: every finding about this container on this node. */
 int check_target(struct node *n, const struct Gantry__WireCheck *m, struct findings *ret, struct err *err);
 int check_answer(struct wire *w, const struct findings *f, struct err *err);
-
-/* CPU features that programs can see and use, out of a line of /proc/cpuinfo; borrowed pointers into text, cut in place. */
-size_t cpu_features(char *text, const char *ret[], size_t max);
-/* The text of /proc/cpuinfo's first `flags` line; caller frees. */
-int cpu_flags_read(char **ret, struct err *err);

@@ -170,7 +170,8 @@ int record_unpack(const struct record_types *types, uint16_t kind, uint16_t flag
         if (!type || !type->msg) {
                 if (flags & RECORD_OPTIONAL)
                         return 1;
-                return record_refuse(types, kind, id, "this version does not know its kind", err);
+                record_refuse(types, kind, id, "this version does not know its kind", err);
+                return err_remedy(err, "use the version that made the image, or a newer one");
         }
         struct budget budget;
         budget_init(&budget, len);

@@ -5,6 +5,7 @@
 set -u
 export LC_ALL=C.UTF-8
 . "$(dirname "$0")/engine-common.bash"
+HERE=$(cd "$(dirname "$0")" && pwd)
 [ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
 node
 bb_template
@@ -113,6 +114,36 @@ test_limit() {
         why+=$(expect 0 -- "$CTL" stop web1)
         rm -rf "$DIR/large"
         result limit "$why"
+}
+
+# Images that are whole and wrong (image-edit.py): the exit code, what is done to it, a word of the message.
+test_crafted() {
+        local why="" row words
+        while read -r row; do
+                rm -rf "$DIR/bad"
+                cp -r "$DIR/image" "$DIR/bad"
+                words=${row#*: } row=${row%%: *}
+                # shellcheck disable=SC2086
+                python3 "$HERE/image-edit.py" "$DIR/bad" ${row#* } || why+="no image for ${row#* };"
+                why+=$(expect "${row%% *}" "$words" -- "$CTL" restore web1 "$DIR/bad")
+                [ "$(state web1)" = stopped ] && clean web1 || why+="a refused restore (${row#* }) leaves $(state web1), $(leftovers web1);"
+        done <<'ROWS'
+11 cpu avx1024: avx1024
+12 feature novel: a newer one
+12 format 2: format 2
+12 kind 999 0: does not know its kind
+12 drop 5: no image of a container
+12 drop 16: ns-user
+12 drop 18: ns-mnt
+12 drop 20: ns-uts
+ROWS
+        rm -rf "$DIR/bad"
+        cp -r "$DIR/image" "$DIR/bad"
+        python3 "$HERE/image-edit.py" "$DIR/bad" kind 999 1 || why+="no image with a record to be skipped;"
+        why+=$(expect 0 whole -- "$CTL" image verify "$DIR/bad")
+        "$CTL" image show "$DIR/image" | python3 -c 'import json,sys
+sys.exit("sse2" not in json.load(sys.stdin)["records"][0]["message"]["cpu"])' || why+="no CPU features in its header;"
+        result crafted "$why"
 }
 
 # A tree that is no container: its image is whole, and no container goes on from it. The node's mounts, which its ground was made
@@ -233,6 +264,7 @@ test_leave_running
 test_restore
 test_image
 test_limit
+test_crafted
 test_pid
 "$CTL" start web1
 wait_for 10 served
