@@ -2,7 +2,7 @@
 /*
  * Errors as values: filled once where they happen, wrapped on the way up (base/err.h).
  *
- * Text that does not fit is cut, never refused: an error about an error helps nobody.
+ * Text that does not fit is cut, and control characters are replaced, never refused: an error about an error helps nobody.
  */
 #include "base/err.h"
 
@@ -13,6 +13,17 @@
 #include <unistd.h>
 
 #include "base/str.h"
+
+/* Names of processes, files and hosts can hold anything, and end up on a terminal: no control characters, C1 included. */
+static void plain(char *s)
+{
+        for (unsigned char *p = (unsigned char *)s; *p; p++) {
+                if (*p < 0x20 || *p == 0x7f)
+                        *p = '?';
+                if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+                        p[0] = p[1] = '?';
+        }
+}
 
 static int fill(struct err *e, int code, int sysno, const char *what, const char *why, const char *fmt, va_list ap)
         PRINTF(6, 0);
@@ -26,6 +37,8 @@ static int fill(struct err *e, int code, int sysno, const char *what, const char
                 str_copy(e->what, sizeof(e->what), what);
                 str_copy(e->why, sizeof(e->why), why);
                 vsnprintf(e->on, sizeof(e->on), fmt, ap);
+                plain(e->why);
+                plain(e->on);
         }
         return -code;
 }
@@ -84,6 +97,7 @@ int err_why(struct err *e, const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(e->why, sizeof(e->why), fmt, ap);
         va_end(ap);
+        plain(e->why);
         return -e->code;
 }
 
@@ -97,6 +111,7 @@ int err_remedy(struct err *e, const char *fmt, ...)
                 va_start(ap, fmt);
                 vsnprintf(e->remedy, sizeof(e->remedy), fmt, ap);
                 va_end(ap);
+                plain(e->remedy);
         }
         return -e->code;
 }
@@ -118,6 +133,7 @@ int err_wrap(struct err *e, const char *what, const char *on_fmt, ...)
         str_copy(e->why, sizeof(e->why), inner);
         str_copy(e->what, sizeof(e->what), what);
         str_copy(e->on, sizeof(e->on), on);
+        plain(e->on);
         return -e->code;
 }
 

@@ -103,6 +103,19 @@ Test(err, wrap_says_nothing_twice)
         cr_assert_str_eq(e.why, "cannot open (web1): no such file", "another sentence about the same object");
 }
 
+/* A process may call itself what it likes; a terminal must not obey it. */
+Test(err, no_control_characters)
+{
+        struct err e = {};
+        char text[512];
+
+        err_set(&e, EX_UNSUPPORTED, "cannot checkpoint", "process 7 (\033]0;x\a) holds it", "%s", "a\nb\177");
+        err_wrap(&e, "cannot move", "%s", "w\302\233e\302\265b"); /* U+009B goes, U+00B5 stays */
+        err_remedy(&e, "%s", "end\tit");
+        cr_assert_str_eq(err_format(&e, text, sizeof(text)),
+                         "cannot move: w??e\302\265b: cannot checkpoint (a?b?): process 7 (?]0;x?) holds it. end?it");
+}
+
 /* What the deepest text of a refusal and its three wraps take; a cut one has lost the reason. */
 Test(err, a_refusal_fits)
 {
