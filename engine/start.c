@@ -8,7 +8,8 @@
  *
  * A stop sends init its own stop signal: an init system's is SIGRTMIN+3 (systemd's "halt"; SIGTERM would only make it
  * re-execute), anything else gets SIGTERM. A first program without a handler for it does not see the signal at all, as pid 1
- * of its namespace: then, and after the timeout, the cgroup is killed. The stop waits until the image has no loop
+ * of its namespace. One that has just been started may have none yet, so the signal is sent when it can be heard; a program that stays deaf
+ * for some seconds, and any after the timeout, is killed with its cgroup. The stop waits until the image has no loop
  * device any more: a namespace's mounts go a moment after its last process.
  */
 #include <errno.h>
@@ -21,8 +22,10 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/pidfd.h"
+#include "base/procfs.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "base/timer.h"
@@ -32,6 +35,7 @@
 
 #define DETACH_MS 5000
 #define KILLED_MS 10000
+#define DEAF_MS 5000
 
 static int refuse_state(struct ct *ct, const char *what, enum ct_state s, const char *remedy, struct err *err)
 {
@@ -134,6 +138,46 @@ static bool wait_gone(int pidfd, unsigned ms)
         }
 }
 
+/* Has it a handler for the signal, or blocked it (signalfd, sigwait)? Where that cannot be told: yes. */
+static bool hears(int pidfd, int sig)
+{
+        static const char *const keys[] = {"\nSigCgt:\t", "\nSigBlk:\t"};
+        _cleanup_free_ char *text = NULL;
+        uint64_t mask, all = 0;
+        size_t len;
+        pid_t pid;
+
+        if (pidfd_pid(pidfd, &pid, NULL) < 0)
+                return true;
+        _cleanup_close_ int proc = proc_open(pid, NULL);
+        if (proc < 0 || proc_read(proc, "status", &text, &len, NULL) < 0)
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const char *p = strstr(text, keys[i]);
+                if (p)
+                        p += strlen(keys[i]);
+                if (!p || !scan_hex64(&p, &mask))
+                        return true;
+                all |= mask;
+        }
+        return all & UINT64_C(1) << (sig - 1);
+}
+
+/* 1: it has ended. 0: it has not, within the time, or hears nothing. */
+static int ask_to_end(int pidfd, int sig, unsigned seconds, struct err *err)
+{
+        uint64_t ms = (uint64_t)seconds * 1000, waited = 0;
+
+        for (; !hears(pidfd, sig); waited += 50) {
+                if (waited >= ms || waited >= DEAF_MS)
+                        return 0;
+                if (wait_gone(pidfd, 50))
+                        return 1;
+        }
+        int r = pidfd_signal(pidfd, sig, err);
+        return r < 0 || r == 1 ? r : wait_gone(pidfd, (unsigned)(ms > waited ? ms - waited : 0));
+}
+
 static int payload(struct ct *ct, struct err *err)
 {
         struct cgroups *c = node_cgroups(ct->node, err);
@@ -147,8 +191,8 @@ static int end_init(struct ct *ct, int pidfd, unsigned seconds, struct err *err)
 
         if (cg < 0)
                 return cg;
-        int r = seconds ? pidfd_signal(pidfd, stop_signal(ct), err) : 0;
-        if (r < 0 || r == 1 || (seconds && wait_gone(pidfd, seconds * 1000)))
+        int r = seconds ? ask_to_end(pidfd, stop_signal(ct), seconds, err) : 0;
+        if (r)
                 return r < 0 ? r : 0;
         r = cgroup_kill(cg, err);
         if (r == 0 && !wait_gone(pidfd, KILLED_MS))

@@ -128,6 +128,8 @@ test_inside() {
 
 test_stop() {
         local why="" t
+        printf '%s\n' '#!/bin/sh' 'sleep 1' 'trap "echo heard; exit 5" TERM' 'while :; do sleep 0.1; done' |
+                "$CTL" exec web1 -- sh -c 'cat >/bin/late-init && chmod 755 /bin/late-init' || why+="no late-init;"
         why+=$(expect 0 -- "$CTL" stop web1)
         [ "$(state web1)" = stopped ] || why+="it is $(state web1);"
         wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
@@ -138,6 +140,15 @@ test_stop() {
         why+=$(expect 0 -- "$CTL" stop web1 --timeout 1)
         [ $((SECONDS - t)) -le 5 ] || why+="killing took $((SECONDS - t)) s;"
         wait_for 5 clean web1 || why+="left behind after a kill: $(leftovers web1)"
+        # So is one that cannot hear, soon; and one that cannot hear yet is asked when it can.
+        why+=$(expect 0 -- "$CTL" start web1)
+        t=$SECONDS
+        why+=$(expect 0 -- timeout 30 "$CTL" stop web1)
+        [ $((SECONDS - t)) -le 10 ] || why+="killing a deaf one took $((SECONDS - t)) s;"
+        why+=$(expect 0 -- "$CTL" set web1 'init=/bin/late-init')
+        why+=$(expect 0 -- "$CTL" start web1)
+        why+=$(expect 0 -- timeout 30 "$CTL" stop web1)
+        grep -q heard $RUN/web1/console.log || why+="it was not asked: $(cat $RUN/web1/console.log);"
         why+=$(expect 0 -- "$CTL" set web1 "init=$INIT")
         result stop "$why"
 }
@@ -150,7 +161,7 @@ test_exit() {
         wait_for 10 test -e $RUN/web1/exit || why+="no status was noted;"
         [ "$(cat $RUN/web1/exit 2>/dev/null)" = "status = 5" ] || why+="the status is $(cat $RUN/web1/exit);"
         wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
-        why+=$(expect 0 "last exit  5" -- "$CTL" info web1)
+        grep -q heard $RUN/web1/console.log || why+="it was not asked: $(cat $RUN/web1/console.log);"
         why+=$(expect 0 -- "$CTL" set web1 "init=$INIT")
         result exit "$why"
 }
@@ -165,7 +176,7 @@ test_bad_start() {
         wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
         why+=$(expect 0 -- "$CTL" set web1 net.bridge=)
         mv $LIB/ct/web1/root.img "$DIR/x.img"
-        why+=$(expect 1 "root.img" -- "$CTL" start web1)
+        why+=$(expect 13 "root.img" -- "$CTL" start web1)
         head -c 1M /dev/zero >$LIB/ct/web1/root.img
         why+=$(expect 13 -- "$CTL" start web1)
         mv "$DIR/x.img" $LIB/ct/web1/root.img
