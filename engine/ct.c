@@ -39,13 +39,16 @@ int ct_reload(struct ct *ct, struct err *err)
         _cleanup_free_ char *text = NULL;
         char dir[CT_NAME_MAX + sizeof(INCOMING)], file[sizeof(dir) + 40];
         struct ct_config c;
+        struct err inner = {};
         size_t len;
 
         ct_dirname(ct->name, ct->incoming, dir);
         snprintf(file, sizeof(file), LIB_DIR "/ct/%s/" CT_CONF, dir);
-        int r = path_read(ct->dir, CT_CONF, &text, &len, err);
-        if (r == 0)
-                r = ct_config_parse(text, len, file, &c, err);
+        if (path_read(ct->dir, CT_CONF, &text, &len, &inner) < 0) {
+                err_set(err, EX_CONFIG, "cannot read the configuration", inner.why, "%s", file);
+                return err_remedy(err, "put it back from a backup, or remove its directory if nobody needs this container");
+        }
+        int r = ct_config_parse(text, len, file, &c, err);
         if (r < 0)
                 return r;
         if (!c.hostname[0])

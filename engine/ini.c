@@ -128,8 +128,12 @@ static int scan_line(const char *s, size_t n, const struct place *at, struct lin
         if (n > LINE_LEN_MAX)
                 return bad(at, LINE_LEN_MAX, "the line is too long", err);
         for (i = 0; i < n; i++)
-                if ((unsigned char)s[i] < 0x20 ? s[i] != '\t' : s[i] == 0x7f)
-                        return bad(at, i, "a control character", err);
+                if ((unsigned char)s[i] < 0x20 ? s[i] != '\t' : s[i] == 0x7f) {
+                        bad(at, i, s[i] == '\r' ? "a control character: carriage return" : "a control character", err);
+                        return s[i] == '\r' ? err_remedy(err, "let lines end as on this system: sed -i 's/\\r$//' FILE") : err_result(err);
+                }
+        if (n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
+                return bad(at, 0, "a byte order mark; the file must begin with text", err);
         i = skip_blanks(s, n, 0);
         if (i == n || s[i] == '#' || s[i] == ';') {
                 *ret = l;

@@ -51,8 +51,12 @@ int tree_root(struct ct *ct, int *ret, struct err *err)
         struct disk_info info;
 
         _cleanup_close_ int fd = path_open(ct->dir, ct->conf.image, O_RDWR, 0, err);
-        if (fd < 0)
+        if (fd < 0) {
+                if (err && (err->sys == ENOENT || err->sys == EISDIR || err->sys == ENXIO))
+                        err->code = EX_DISK; /* not there, or nothing that can be one */
+                err_remedy(err, "see `image` in its ct.conf");
                 return err_wrap(err, "cannot open the image", "%s", ct->name);
+        }
         int r = disk_info(fd, &info, err);
         if (r == 0) {
                 o.block_size = info.block_size < 4096 ? 512 : 0;
@@ -60,7 +64,7 @@ int tree_root(struct ct *ct, int *ret, struct err *err)
         }
         if (r == 0)
                 r = image_mount(loop, false, &ct->conf.idmap, ret, err);
-        return r < 0 ? err_wrap(err, "cannot mount the image", "%s/%s", ct->name, ct->conf.image) : 0;
+        return r < 0 ? err_wrap(err, "cannot mount the image", "%s of %s", ct->conf.image, ct->name) : 0;
 }
 
 static int own(int dir, const char *name, mode_t mode, const struct idmap *ids)

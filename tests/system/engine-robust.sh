@@ -79,18 +79,20 @@ test_killed_create() {
 
 monitor() { local p; for p in /proc/[0-9]*; do [ "$(tr '\0' ' ' <$p/cmdline 2>/dev/null | cut -d' ' -f1,2)" = "ctrmon $1" ] && echo "${p#/proc/}"; done; }
 # A monitor that a command starts runs under its path.
-any_monitor() { local p; for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = ctrmon ] && echo "${p#/proc/}"; done; }
+any_monitor() { local p; for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = ctrmon ] && { echo "${p#/proc/}"; return 0; }; done; return 1; }
 
 test_monitor() {
         local why="" m
         why+=$(expect 0 -- "$CTL" start web1)
+        wait_for 5 any_monitor || why+="no monitor begins;" # the worker that started it becomes it, a moment later
         m=$(any_monitor)
         kill -KILL $m
         wait_for 5 test ! -e "/proc/$m"
         [ "$(state web1)" = running ] || why+="without a monitor it is $(state web1);"
-        wait_for 10 busybox wget -qO- http://10.88.0.50/ || why+="without a monitor it does not answer;"
+        wait_for 5 timeout 2 busybox wget -qO- http://10.88.0.50/ ||
+                why+="without a monitor it does not answer: $("$CTL" info web1; bridge link; ip neigh; tail -n 3 $RUN/web1/console.log);"
         why+=$(expect 0 -- "$CTL" exec web1 -- true)
-        wait_for 5 test -n "$(any_monitor)" || why+="the next command starts no monitor;"
+        wait_for 5 any_monitor || why+="the next command starts no monitor;"
         # Init ends: the new monitor removes everything.
         "$CTL" exec web1 -- kill -TERM 1
         wait_for 10 clean web1 || why+="the new monitor leaves $(leftovers web1)"
@@ -139,6 +141,13 @@ print([(c["name"], c["state"], c.get("error", {}).get("name"), c.get("error", {}
         sed -i '/memorry/d; s/^pids.*//; $apids = x' $LIB/ct/web1/ct.conf
         why+=$(expect 3 "unknown key pids" -- "$CTL" start web1)
         sed -i '$d' $LIB/ct/web1/ct.conf
+        mv $LIB/ct/web2/ct.conf "$DIR/away"
+        why+=$(expect 3 "$LIB/ct/web2/ct.conf" "No such file" "backup" -- "$CTL" start web2)
+        why+=$(expect 3 web1 broken -- "$CTL" list)
+        mv "$DIR/away" $LIB/ct/web2/ct.conf
+        mv $LIB/ct/web2/root.img "$DIR/away"
+        why+=$(expect 13 "root.img" "see \`image\`" -- "$CTL" start web2)
+        mv "$DIR/away" $LIB/ct/web2/root.img
         why+=$(expect 0 -- "$CTL" destroy web2)
         printf 'cgroup = x\nbridges = br0\n' >/etc/gantry/node.conf
         why+=$(expect 3 "node.conf:2:1" "known here" -- "$CTL" list)
