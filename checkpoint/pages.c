@@ -98,7 +98,7 @@ static int drain(struct dump *d, struct movers *m, struct err *err)
         return 0;
 }
 
-static int mm_pages(struct dump *d, size_t task, struct movers *m, struct err *err)
+static int mm_pages(struct dump *d, size_t task, struct movers *m, struct shared *shared, struct err *err)
 {
         struct spans spans = {};
         uint64_t mm = d->task[task].mm;
@@ -114,6 +114,8 @@ static int mm_pages(struct dump *d, size_t task, struct movers *m, struct err *e
                 r = scan_pages(d->task[task].procfd, x->vma->start, x->vma->end, x->kind->pages == PAGES_ANON && x->vma->ino,
                                &spans, err);
         }
+        if (r >= 0 && d->n_task > 1)   /* nobody else could share it */
+                r = shared_scan(shared, d->task[task].procfd, &spans, err);
         for (size_t i = 0; r >= 0 && i < spans.n; i++)
                 r = move_span(d, m, mm, mem, spans.at[i], err);
         if (r >= 0)
@@ -156,16 +158,21 @@ static int shm_pages(struct dump *d, const struct dump_obj *x, struct movers *m,
 int dump_pages(struct dump *d, struct err *err)
 {
         struct movers *m = NULL;
-        int r = movers_new(READERS, &m, err);
+        struct shared shared;
+        int r = shared_begin(&shared, err);
 
+        if (r >= 0)
+                r = movers_new(READERS, &m, err);
         if (r < 0)
                 return r;
         for (size_t i = 0; r >= 0 && i < d->n_obj; i++)
                 if (d->obj[i]->o.cls == CLS_SHM)
                         r = shm_pages(d, d->obj[i], m, err);
         for (size_t i = 0; r >= 0 && i < d->n_task; i++)
-                r = mm_pages(d, i, m, err);
+                r = mm_pages(d, i, m, &shared, err);
         movers_free(m);
+        d->stats.unshared_pages = shared_extra(&shared);
+        shared_done(&shared);
         if (r >= 0 && d->sink->sync)
                 r = d->sink->sync(d->sink_ctx, err);
         return r;

@@ -209,7 +209,6 @@ static int step_image(struct source *s, struct err *err)
         if (!str_eq(ready->token, s->rep->token))
                 return err_set(err, EX_PEER, "the other node broke the protocol", "it is ready for another migration",
                                "%.40s", ready->token);
-        s->rep->session.unshared_pages = ready->restored->unshared_pages;
         return source_phases(&s->rep->there, ready->n_phase, ready->phase, err);
 }
 

@@ -193,7 +193,6 @@ static int send_ready(struct target *t, struct err *err)
         }
         restored.tasks = t->stats.tasks;
         restored.pages = t->stats.pages;
-        restored.unshared_pages = t->stats.unshared_pages;
         m.token = t->token;
         m.n_phase = phases.n;
         m.phase = list;
