@@ -14,4 +14,10 @@ Test(ns_pid, records)
         REFUSED(&kind_ns_pid, m, m.last = 0x7fffffff);
         PLANNED(&kind_ns_pid, m, PH_ATTR, "ns_last_pid");
         PLANNED(&kind_ns_pid, m, PH_ATTR, "4711");
+        m.has_max = true;
+        m.max = 5000;
+        ACCEPTED(&kind_ns_pid, m);
+        PLANNED(&kind_ns_pid, m, PH_ATTR, "pid_max");
+        REFUSED(&kind_ns_pid, m, m.max = 300);
+        REFUSED(&kind_ns_pid, m, m.max = 0x400000);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pid namespace: same numbers for init and its child, /proc shows them, and a new number goes on from the last. */
+/*
+ * The pid namespace: same numbers for init and its child, /proc shows them, a new number goes on from the last, and the largest number is
+ * the namespace's own (since 6.14).
+ */
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,16 +31,40 @@ static pid_t short_lived(void)
         return pid;
 }
 
+static void read_max(char ret[32])
+{
+        int fd = open("/proc/sys/kernel/pid_max", O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, ret, 31);
+
+        VICTIM_MUST(n > 0 && close(fd) == 0);
+        ret[n] = '\0';
+}
+
+static void set_max(void)
+{
+        int fd = open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return;   /* it is the node's */
+        VICTIM_MUST(write(fd, "5000", 4) == 4 && close(fd) == 0);
+}
+
 int main(int argc, char **argv)
 {
+        char max[32], max_now[32];
         struct victim v;
         char path[64];
 
         victim_begin(&v, argc, argv);
+        if (getenv("container"))   /* it would change the node otherwise */
+                set_max();
+        read_max(max);
         pid_t me = getpid(), kept = child(), last = short_lived();
 
         victim_wait(&v);
 
+        read_max(max_now);
+        VICTIM_CHECK(&v, strcmp(max, max_now) == 0, "the largest number was %s and is %s", max, max_now);
         VICTIM_CHECK(&v, me == 1 && getpid() == 1, "init's number was %d and is %d", me, getpid());
         snprintf(path, sizeof(path), "/proc/%d/stat", kept);
         VICTIM_CHECK(&v, access(path, F_OK) == 0, "the child is not in /proc under %d", kept);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The user namespace: ids from 0, as many as before, and files owned by what they were owned by. In a container. */
+/* The user namespace: ids from 0, as many as before, files owned by what they were owned by, and its own limits. In a container. */
 #include <sys/stat.h>
 
 #include "tests/victim/victim.h"
@@ -14,6 +14,8 @@ static void read_map(char *ret, size_t size)
         snprintf(ret, size, "%u %u", in, count);
 }
 
+#define LIMIT "/proc/sys/user/max_net_namespaces"
+
 int main(int argc, char **argv)
 {
         struct victim v;
@@ -25,8 +27,15 @@ int main(int argc, char **argv)
         snprintf(path, sizeof(path), "%s/owned", v.dir);
         int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
         VICTIM_MUST(fd >= 0 && fchown(fd, 1234, 4321) == 0 && close(fd) == 0);
+        fd = open(LIMIT, O_WRONLY | O_CLOEXEC);
+        VICTIM_MUST(getenv("container") && fd >= 0 && write(fd, "5", 1) == 1 && close(fd) == 0);
 
         victim_wait(&v);
+
+        char limit[16] = "";
+        fd = open(LIMIT, O_RDONLY | O_CLOEXEC);
+        VICTIM_CHECK(&v, fd >= 0 && read(fd, limit, sizeof(limit) - 1) > 0 && strcmp(limit, "5\n") == 0, "the limit is %s", limit);
+        close(fd);
 
         read_map(after, sizeof(after));
         VICTIM_CHECK(&v, strcmp(before, after) == 0, "the map was %s and is %s", before, after);
