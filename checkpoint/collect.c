@@ -23,33 +23,6 @@
 #include "checkpoint/dump-int.h"
 #include "checkpoint/kind/status.h"
 
-struct dump_obj *dump_add(struct dump *d, enum obj_class cls)
-{
-        if (d->n_obj == d->cap_obj) {
-                size_t cap = d->cap_obj ? d->cap_obj * 2 : 256;
-                struct dump_obj **grown = realloc(d->obj, cap * sizeof(*grown));
-                if (!grown)
-                        return NULL;
-                d->obj = grown;
-                d->cap_obj = cap;
-        }
-        struct dump_obj *x = calloc(1, sizeof(*x));
-        if (!x)
-                return NULL;
-        x->o.cls = cls;
-        x->o.id = d->n_obj + 1;
-        x->o.facts.cls = cls;
-        x->o.procfd = -1;
-        x->fd = -1;
-        d->obj[d->n_obj++] = x;
-        return x;
-}
-
-struct dump_obj *dump_find(struct dump *d, uint64_t id)
-{
-        return id >= 1 && id <= d->n_obj ? d->obj[id - 1] : NULL;
-}
-
 /* ---- tasks and threads ---- */
 
 static int read_thread(struct dump *d, struct dump_task *t, struct dump_thread *th, struct err *err)
@@ -81,22 +54,6 @@ static int read_thread(struct dump *d, struct dump_task *t, struct dump_thread *
         if (r < 0)
                 return r;
         return tracee_pending(th->tracee, false, &th->pending, &th->n_pending, err);
-}
-
-pid_t dump_innermost(const struct proc_kv *kv, size_t n_kv, const char *key, pid_t fallback)
-{
-        const char *v = proc_kv_get(kv, n_kv, key);
-        uint64_t n = (uint64_t)fallback;
-
-        while (v && *v) {
-                uint64_t x;
-                if (!scan_u64(&v, &x))
-                        break;
-                n = x;
-                while (*v == '\t' || *v == ' ')
-                        v++;
-        }
-        return (pid_t)n;
 }
 
 /* Leader first, then by the container's number: /proc lists threads in order of creation, which a restore does not repeat. */

@@ -18,24 +18,6 @@
 
 #define REGIONS 1024
 
-int spans_add(struct spans *s, uint64_t start, uint64_t end)
-{
-        if (s->n && s->at[s->n - 1].end == start) {
-                s->at[s->n - 1].end = end;
-                return 0;
-        }
-        if (s->n == s->cap) {
-                size_t cap = s->cap ? s->cap * 2 : 64;
-                struct span *grown = realloc(s->at, cap * sizeof(*grown));
-                if (!grown)
-                        return -EX_NOSPC;
-                s->at = grown;
-                s->cap = cap;
-        }
-        s->at[s->n++] = (struct span){ start, end };
-        return 0;
-}
-
 /* 0, or 1 where the ioctl does not exist. */
 static int scan_ioctl(int fd, uint64_t start, uint64_t end, bool anon, struct spans *ret, struct err *err)
 {

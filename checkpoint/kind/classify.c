@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From facts to the one kind that answers for them (classify.h): the switch over the classes and the search in rules.
+ * From facts to the one kind that answers for them (classify.h): the switch over the classes.
  *
  * Classes of properties have no entry here: each of their kinds looks at every object of its class.
  */
 #include "checkpoint/kind/classify.h"
 
-#include <string.h>
-
-#include "base/str.h"
 #include "checkpoint/kind/kind.h"
 #include "checkpoint/kind/kinds.h"
-
-uint16_t rule_prefix(const struct text_rule *rules, size_t n, const char *s)
-{
-        for (size_t i = 0; i < n; i++)
-                if (str_starts(s, rules[i].text))
-                        return rules[i].number;
-        return 0;
-}
-
-uint16_t rule_equal(const struct text_rule *rules, size_t n, const char *s)
-{
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(s, rules[i].text) == 0)
-                        return rules[i].number;
-        return 0;
-}
 
 uint16_t kind_classify(const struct facts *f)
 {
