@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A dump's table of objects, which every part of the walk adds to. An id is a place in it, from 1 on. */
+/*
+ * A dump's table of objects, which every part of the walk adds to. An id is a place in it, from 1 on, so that ids rise in the
+ * order of the walk and nothing has to be searched.
+ */
 #include <stdlib.h>
 
 #include "base/parse.h"

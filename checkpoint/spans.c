@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Ranges of addresses, ascending, those that touch merged into one. */
+/*
+ * Ranges of addresses, ascending, those that touch merged into one: what both ways of looking for pages fill (scan.c,
+ * scan-pagemap.c).
+ */
 #include <stdlib.h>
 
 #include "checkpoint/pages-int.h"

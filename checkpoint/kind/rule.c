@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The search in text rules, by which a class finds its kind (classify.h). */
+/*
+ * The search in text rules, by which a class of objects finds its kind (classify.h). Tables are short and read from the top: the first
+ * row that fits wins.
+ */
 #include <string.h>
 
 #include "base/str.h"
