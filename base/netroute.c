@@ -271,15 +271,17 @@ static bool put_metrics(struct nl_msg *m, const struct nl_route *r)
 
 static bool put_hop(struct nl_msg *m, const struct nl_route *r)
 {
-        struct { struct rtvia via; uint8_t addr[16]; } via = {.via = {.rtvia_family = (uint16_t)r->gw.family}};
+        const struct rtvia head = {.rtvia_family = (uint16_t)r->gw.family};
+        uint8_t via[sizeof(head) + 16];
         size_t len = r->gw.family == AF_INET6 ? 16 : 4;
 
         if (!r->has_gw)
                 return true;
         if (r->gw.family == r->dst.family)
                 return put_ip(m, RTA_GATEWAY, &r->gw);
-        memcpy((char *)&via + sizeof(via.via), r->gw.addr, len);
-        return nla_put(m, RTA_VIA, (int)(sizeof(via.via) + len), &via) == 0;
+        memcpy(via, &head, sizeof(head));
+        memcpy(via + sizeof(head), r->gw.addr, len);
+        return nla_put(m, RTA_VIA, (int)(sizeof(head) + len), via) == 0;
 }
 
 static bool put_route(struct nl_msg *m, const struct nl_route *r, uint32_t index)

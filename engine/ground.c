@@ -72,10 +72,14 @@ static int hear(struct ground *g, int *ret_fd, struct err *err)
 static int tell(struct ground *g, enum tell what, const int fd[], size_t n, int *ret_fd, struct err *err)
 {
         char c = (char)what;
-        int r = fd_send(g->ctl, &c, 1, fd, n, err);
+        struct err sent = {};
+        int r = fd_send(g->ctl, &c, 1, fd, n, &sent);
 
-        if (r == 0)
-                r = hear(g, ret_fd, err);
+        if (r < 0 && (sent.sys == EPIPE || sent.sys == ECONNRESET))
+                return err_set(err, EX_FAIL, cannot, "its first process died", "%s", g->ct->name);
+        if (r < 0)
+                return err_take(err, &sent);
+        r = hear(g, ret_fd, err);
         if (r == 1 && what != TELL_GO && what != TELL_STUB)
                 r = err_set(err, EX_FAIL, cannot, "its first process died", "%s", g->ct->name);
         if (r == 0 && (what == TELL_GO || what == TELL_STUB))

@@ -78,7 +78,11 @@ static void print_text(const char *path, const struct disk_info *i)
         printf("uuid       ");
         for (int k = 0; k < 16; k++)
                 printf("%02x%s", i->uuid[k], k == 3 || k == 5 || k == 7 || k == 9 ? "-" : "");
-        printf("\nlabel      %s\nstate      %s\n", i->label,
+        /* Whoever made the image chose it; the terminal is ours. */
+        printf("\nlabel      ");
+        for (const char *c = i->label; *c; c++)
+                putchar((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f ? '?' : *c);
+        printf("\nstate      %s\n",
                i->clean ? "clean" : i->attached ? "in use" : "not unmounted cleanly (the journal repairs it at the next mount)");
         printf("attached   %s\n", i->attached ? i->device : "no");
 }

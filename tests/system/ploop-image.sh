@@ -119,6 +119,9 @@ test_damaged() {
         cp --sparse=always d.img e.img
         tune2fs -E mount_opts=errors=panic e.img >/dev/null 2>&1
         why+=$(expect 13 "mount options" -- "$PLOOP" mount e.img m)
+        cp --sparse=always d.img e.img
+        tune2fs -L $'\033[31mred' e.img >/dev/null 2>&1
+        why+=$(expect 0 "label      ?[31mred" -- "$PLOOP" info e.img)
         none_attached || why+="a refused image is attached;"
         rm -f d.img e.img
         result damaged "$why"

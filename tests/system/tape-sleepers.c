@@ -16,7 +16,7 @@ static void call_of(struct board *b)
         uint32_t word = 0;
         const struct timespec *volatile none = NULL;
         b->ready = 1;
-        switch (b->v[0]) {
+        switch ((int)b->v[0]) {
         case 0:
                 syscall(SYS_nanosleep, &span, none);
                 break;
