@@ -174,8 +174,10 @@ const char *err_advice(const struct err *e)
 char *err_format(const struct err *e, char *ret, unsigned long size)
 {
         const char *advice = err_advice(e);
+        size_t n = strlen(e->why);
+        bool stop = n && e->why[n - 1] == '.'; /* of another program's sentence */
 
-        snprintf(ret, size, "%s%s%s: %s%s%s", e->what, e->on[0] ? ": " : "", e->on, e->why, advice[0] ? ". " : "", advice);
+        snprintf(ret, size, "%s%s%s: %s%s%s", e->what, e->on[0] ? ": " : "", e->on, e->why, !advice[0] ? "" : stop ? " " : ". ", advice);
         return ret;
 }
 

@@ -48,7 +48,8 @@ static int may_change(struct ct *ct, const struct config_key *k, enum ct_state s
         }
         err_set(err, EX_STATE, "cannot change the configuration", "", "%s", ct->name);
         err_why(err, "it is %s", ct_state_name(s));
-        return err_remedy(err, "see ctrmigrate --resolve %s", ct->name);
+        return s == CT_MOVED ? err_remedy(err, "it runs on another node; ctrctl destroy %s removes this copy", ct->name)
+                             : err_remedy(err, "see ctrmigrate --resolve %s", ct->name);
 }
 
 int ct_set(struct ct *ct, const char *key, const char *value, struct err *err)

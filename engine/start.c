@@ -86,7 +86,7 @@ int ct_start(struct ct *ct, struct err *err)
 
         if (r == 0)
                 r = ct_state(ct, &s, err);
-        if (r == 0)
+        if (r == 0 && (s == CT_STOPPED || s == CT_SUSPENDED)) /* a copy that moved away shares all with the one that came back */
                 r = node_conflicts(ct->node, ct->name, &ct->conf, err);
         if (r < 0)
                 return r;

@@ -69,6 +69,11 @@ static int step_open(struct source *s, struct err *err)
                 r = ct_journal_get(s->ct, &j, err);
         if (r < 0)
                 return r;
+        if (j.owner == OWNER_GONE) {
+                err_set(err, EX_STATE, "cannot migrate the container", "it has moved already, and this is the copy that it left", "%s",
+                        s->rep->name);
+                return err_remedy(err, "look for it on the other node; ctrctl destroy %s removes the copy", s->rep->name);
+        }
         if ((j.owner != OWNER_HERE && j.owner != OWNER_CLAIMED) || j.frozen) {
                 err_set(err, j.owner == OWNER_OFFERED ? EX_DOUBT : EX_STATE, "cannot migrate the container",
                         "an earlier migration was cut short", "%s", s->rep->name);

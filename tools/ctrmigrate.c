@@ -266,8 +266,11 @@ static int run(const struct options *o, char *const operand[], struct err *err)
         int r = prepare(o, mo.host, &log, &n, &mo.timeout_s, err);
 
         if (r < 0) {
+                struct migrate_report none = {};
+                (void)str_copy(none.name, sizeof(none.name), operand[0]); /* a wrong one may be cut */
+                (void)str_copy(none.host, sizeof(none.host), mo.host ? mo.host : "");
                 if (o->json)
-                        report_json(&(struct migrate_report){}, err, true);
+                        report_json(&none, err, true);
                 return r;
         }
         if (!o->json) {

@@ -24,6 +24,8 @@ if [ "$(field "$out" moved)" = true ]; then
         expect clock-does-not-jump awk "BEGIN { d = $uptime2 - $uptime1; exit !(d >= 0 && d <= 60) }"
         left=$(field "$out" left_as)
         expect keeps-the-source [ "$(n1 ctrctl list | awk -v n="$left" '$1 == n { print $2 }')" = moved ]
+        text=$(n1 ctrctl start "$left" 2>&1; echo "code $?"; n1 ctrmigrate "$left" host2 2>&1; echo "code $?"; n1 ctrctl set "$left" pids=9 2>&1; echo "code $?")
+        expect copy-is-told-by-name [ "$(grep -c -e 'another node' -e 'moved already' -e '^code 6' <<<"$text")" -ge 6 ]
         n1 ctrctl destroy "$left" >&2
         rm -rf "/var/lib/gantry-nodes/$PREFIX/node1/lib/ct" && mkdir "/var/lib/gantry-nodes/$PREFIX/node1/lib/ct"
         sleep 4

@@ -17,6 +17,8 @@ Test(err, set_and_format)
         cr_assert_eq(err_set(&e, EX_DISK, "cannot attach", "it is damaged", "%s", "root.img"), -EX_DISK);
         cr_assert_eq(err_remedy(&e, "run %s", "fsck"), -EX_DISK);
         cr_assert_str_eq(err_format(&e, text, sizeof(text)), "cannot attach: root.img: it is damaged. run fsck");
+        err_why(&e, "%s", "Host key verification failed.");
+        cr_assert_str_eq(err_format(&e, text, sizeof(text)), "cannot attach: root.img: Host key verification failed. run fsck");
         err_remedy(&e, "do something else");
         cr_assert_str_eq(e.remedy, "run fsck", "the first remedy is the nearest to the cause");
 }
