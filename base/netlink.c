@@ -15,12 +15,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 
 #include "base/fd.h"
@@ -155,6 +158,54 @@ static uint32_t number(const struct nlattr *a)
         return a && nla_len(a) >= 4 ? nla_get_u32(a) : 0;
 }
 
+static bool nonzero(const struct nlattr *a)
+{
+        const unsigned char *p = a ? nla_data(a) : NULL;
+
+        for (int i = 0; a && i < nla_len(a); i++)
+                if (p[i])
+                        return true;
+        return false;
+}
+
+static bool has_token(struct nlattr *spec)
+{
+        struct nlattr *six = spec ? nla_find(nla_data(spec), nla_len(spec), AF_INET6) : NULL;
+
+        return six && nonzero(nla_find(nla_data(six), nla_len(six), IFLA_INET6_TOKEN));
+}
+
+/* What `ip link set` and its like can change, and nobody keeps: each with what a link has from the start. */
+static const char *odd(struct nlmsghdr *h)
+{
+        static const struct { int type; uint32_t from_start; const char *what; } numbers[] = {
+                {IFLA_GROUP, 0, "a group of links"},
+                {IFLA_GSO_MAX_SIZE, 65536, "a size of segments of its own (gso_max_size)"},
+                {IFLA_GSO_MAX_SEGS, 65535, "a number of segments of its own (gso_max_segs)"},
+                {IFLA_GRO_MAX_SIZE, 65536, "a size of segments of its own (gro_max_size)"},
+                {63 /* IFLA_GSO_IPV4_MAX_SIZE, 6.3 */, 65536, "a size of segments of its own (gso_ipv4_max_size)"},
+                {64 /* IFLA_GRO_IPV4_MAX_SIZE, 6.3 */, 65536, "a size of segments of its own (gro_ipv4_max_size)"},
+        };
+        const int head = sizeof(struct ifinfomsg);
+
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
+                const struct nlattr *a = nlmsg_find_attr(h, head, numbers[i].type);
+                if (a && nla_len(a) == 4 && nla_get_u32(a) != numbers[i].from_start)
+                        return numbers[i].what;
+        }
+        struct nlattr *xdp = nlmsg_find_attr(h, head, IFLA_XDP);
+        if (xdp && nonzero(nla_find(nla_data(xdp), nla_len(xdp), IFLA_XDP_ATTACHED)))
+                return "an XDP program";
+        const struct nlattr *alias = nlmsg_find_attr(h, head, IFLA_IFALIAS);
+        if (alias && nonzero(alias))
+                return "an alias (ip link set alias)";
+        if (nlmsg_find_attr(h, head, IFLA_PROP_LIST))
+                return "other names (ip link property)";
+        if (nonzero(nlmsg_find_attr(h, head, IFLA_PROTO_DOWN)) || nonzero(nlmsg_find_attr(h, head, IFLA_LINKMODE)))
+                return "a state that a daemon has set (protodown, mode)";
+        return has_token(nlmsg_find_attr(h, head, IFLA_AF_SPEC)) ? "a token for its addresses (ip token)" : NULL;
+}
+
 static bool parse_link(struct nlmsghdr *h, struct nl_link *ret)
 {
         struct nlattr *tb[IFLA_MAX + 1];
@@ -169,6 +220,8 @@ static bool parse_link(struct nlmsghdr *h, struct nl_link *ret)
         l.master = (int)number(tb[IFLA_MASTER]);
         l.peer = (int)number(tb[IFLA_LINK]);
         l.mtu = number(tb[IFLA_MTU]);
+        l.queue = number(tb[IFLA_TXQLEN]);
+        l.odd = odd(h);
         if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == sizeof(l.mac))
                 memcpy(l.mac, nla_data(tb[IFLA_ADDRESS]), sizeof(l.mac));
         if (tb[IFLA_LINKINFO])
@@ -445,6 +498,38 @@ int nl_link_mtu(struct nl *n, const char *name, unsigned mtu, struct err *err)
                 return nl_failed(err, NLE_NOMEM, what, name);
         int r = send_change(n, &m);
         return r < 0 ? nl_failed(err, r, what, name) : 0;
+}
+
+int nl_link_tune(struct nl *n, const char *name, unsigned flags, unsigned mtu, unsigned queue, struct err *err)
+{
+        static const char what[] = "cannot set up a link";
+        struct ifinfomsg i = {.ifi_change = NL_LINK_FLAGS, .ifi_flags = flags & NL_LINK_FLAGS};
+        int index = nl_index(n, name, err);
+
+        if (index < 0)
+                return index;
+        i.ifi_index = index;
+        _cleanup_nlmsg_ struct nl_msg *m = nlmsg_alloc_simple(RTM_NEWLINK, 0);
+        if (!m || nlmsg_append(m, &i, sizeof(i), NLMSG_ALIGNTO) < 0 || nla_put_u32(m, IFLA_MTU, mtu) < 0 ||
+            nla_put_u32(m, IFLA_TXQLEN, queue) < 0)
+                return nl_failed(err, NLE_NOMEM, what, name);
+        int r = send_change(n, &m);
+        return r < 0 ? nl_failed(err, r, what, name) : 0;
+}
+
+int nl_link_features(const char *name, uint32_t ret[NL_FEATURES], struct err *err)
+{
+        struct { struct ethtool_gfeatures f; struct ethtool_get_features_block block[NL_FEATURES]; } x = {
+                .f = {.cmd = ETHTOOL_GFEATURES, .size = NL_FEATURES}};
+        struct ifreq r = {.ifr_data = (char *)&x};
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        str_copy(r.ifr_name, sizeof(r.ifr_name), name);
+        if (fd < 0 || ioctl(fd, SIOCETHTOOL, &r) < 0)
+                return err_sys(err, EX_KERNEL, errno, "cannot ask for the features of a link", "%s", name);
+        for (unsigned i = 0; i < NL_FEATURES; i++)
+                ret[i] = i < x.f.size ? x.block[i].requested : 0;
+        return 0;
 }
 
 int nl_link_delete(struct nl *n, const char *name, struct err *err)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <net/if.h>
 #include <stdint.h>
 #include "base/err.h"
 #include "base/parse.h"
@@ -16,7 +17,9 @@ int nl_open(struct nl **ret, struct err *err);                       /* our own 
 int nl_open_in(int netns_fd, struct nl **ret, struct err *err);      /* another's: a thread-less setns and back */
 void nl_free(struct nl *n);
 
-struct nl_link { int index, master, peer; char name[16], kind[16]; unsigned char mac[6]; unsigned flags, mtu; uint32_t port_state; };
+/* odd: what it has beyond these that a new link has not, in words; NULL: nothing. */
+struct nl_link { int index, master, peer; char name[16], kind[16]; unsigned char mac[6]; unsigned flags, mtu, queue; uint32_t port_state;
+                 const char *odd; };
 int nl_link_get(struct nl *n, const char *name, struct nl_link *ret, struct err *err); /* 1: none of that name */
 int nl_links(struct nl *n, struct nl_link **ret, size_t *ret_n, struct err *err);      /* caller frees */
 /* A veth pair: `name` here on `bridge` (NULL: none), `inner` in netns_fd (-1: here) with this MAC (NULL: the kernel's
@@ -25,6 +28,13 @@ int nl_veth_create(struct nl *n, const char *name, const char *bridge, int netns
                    const unsigned char mac[6], struct err *err);
 int nl_link_up(struct nl *n, const char *name, bool up, struct err *err);
 int nl_link_mtu(struct nl *n, const char *name, unsigned mtu, struct err *err);
+/* IFF_* that its user may choose, but for IFF_UP. */
+#define NL_LINK_FLAGS (IFF_NOARP | IFF_ALLMULTI | IFF_PROMISC | IFF_MULTICAST | IFF_DYNAMIC | IFF_DEBUG | IFF_NOTRAILERS)
+/* Those flags, MTU and length of the transmit queue at once. */
+int nl_link_tune(struct nl *n, const char *name, unsigned flags, unsigned mtu, unsigned queue, struct err *err);
+/* The features that were asked for (ethtool -K), a bit each as this kernel counts them, in the namespace that we are in. */
+#define NL_FEATURES 8
+int nl_link_features(const char *name, uint32_t ret[NL_FEATURES], struct err *err);
 int nl_link_delete(struct nl *n, const char *name, struct err *err);                   /* missing is fine */
 
 /* label: IPv4 only, "eth0:1"; "" or the link's name is none. peer: the other end, whose prefix the bits are. With `lifetimes` the

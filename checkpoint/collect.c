@@ -538,5 +538,11 @@ int dump_claim(struct dump *d, struct findings *all, struct err *err)
                 if (r < 0 && (r = found(all, &e, err)) < 0)
                         return r;
         }
+        for (size_t i = 0; i < ELEMENTSOF(d->beyond); i++)
+                if (err_is_set(&d->beyond[i])) {
+                        int r = found(all, &d->beyond[i], err);
+                        if (r < 0)
+                                return r;
+                }
         return 0;
 }

@@ -101,6 +101,7 @@ struct dump {
         struct ux_row *ux;
         size_t n_ux;
         struct nl *nl;                    /* of the container's network namespace */
+        struct err beyond[2];             /* an address and a route that nobody can hold; code 0: none */
         struct net_settings settings, fresh;   /* its own, and a new one's, which were read before the freeze */
         int guard;                        /* our end of the guard's socket, -1 */
         int guard_pidfd;

@@ -4,7 +4,7 @@
  *
  * The tree shows the namespace of whoever looks, at each step of a path, so it is walked by a thread that is in the namespace and comes
  * back. What a new namespace has is not known by heart: it depends on the node and its kernel, so a new one is made and read the
- * same way, before anything is frozen, and is gone when we have left it.
+ * same way, before anything is frozen, and is gone when we have left it. The offloads of a new link are found out there too.
  *
  * Files that cannot be written (counts, limits of the node) are no settings; neither are those that cannot be read
  * (route/flush), or that answer with an error because they are not set (stable_secret).
@@ -95,9 +95,9 @@ static int walk(int parent, const char *file, const char *name, unsigned depth, 
         return 0;
 }
 
-int net_settings_read(int netns, struct net_settings *ret, struct err *err)
+/* Runs in the namespace behind `netns`, or in a new one for -1, and comes back. */
+static int within(int netns, int (*run)(void *ctx, struct err *err), void *ctx, struct err *err)
 {
-        struct net_settings s = {};
         _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, err);
 
         if (own < 0)
@@ -105,12 +105,70 @@ int net_settings_read(int netns, struct net_settings *ret, struct err *err)
         int r = netns < 0 ? sys_unshare(CLONE_NEWNET) : sys_setns(netns, CLONE_NEWNET);
         if (r < 0)
                 return err_sys(err, EX_FAIL, r, "cannot enter a network namespace", "%s", netns < 0 ? "a new one" : "the container's");
-        r = walk(AT_FDCWD, ROOT, "net", DEPTH, &s, err);
+        r = run(ctx, err);
         int q = sys_setns(own, CLONE_NEWNET);
         for (int i = 0; q < 0 && i < 3; i++)   /* staying in the wrong namespace would be worse than anything else */
                 q = setns(own, CLONE_NEWNET) < 0 ? -errno : 0;
-        if (r >= 0 && q < 0)
-                r = err_sys(err, EX_FAIL, q, "cannot return to the own network namespace", "%s", "");
+        return r >= 0 && q < 0 ? err_sys(err, EX_FAIL, q, "cannot return to the own network namespace", "%s", "") : r;
+}
+
+DEFINE_CLEANUP(struct nl *, nl_free)
+
+/* A new namespace has no link but lo: a pair of veth is made, to see what such a link begins with. */
+static int read_new(void *ctx, struct err *err)
+{
+        struct net_settings *s = ctx;
+        CLEANUP(nl_freep) struct nl *nl = NULL;
+        int r = nl_open(&nl, err);
+
+        if (r >= 0)
+                r = nl_veth_create(nl, "eth0", NULL, -1, "eth1", NULL, err);
+        if (r >= 0)
+                r = nl_link_features("lo", s->features.lo, err);
+        if (r >= 0)
+                r = nl_link_features("eth0", s->features.veth, err);
+        if (r >= 0)
+                r = nl_link_delete(nl, "eth0", err);
+        return r < 0 ? r : walk(AT_FDCWD, ROOT, "net", DEPTH, s, err);
+}
+
+static int read_all(void *ctx, struct err *err)
+{
+        return walk(AT_FDCWD, ROOT, "net", DEPTH, ctx, err);
+}
+
+struct links { struct nl_link *at; size_t n; const struct net_settings *fresh; };
+
+static int compare_links(void *ctx, struct err *err)
+{
+        struct links *l = ctx;
+
+        for (size_t i = 0; i < l->n; i++) {
+                bool veth = str_eq(l->at[i].kind, "veth"), lo = !l->at[i].kind[0] && l->at[i].flags & IFF_LOOPBACK;
+                uint32_t is[NL_FEATURES];
+                if (!veth && !lo)
+                        continue;   /* refused for what it is */
+                int r = nl_link_features(l->at[i].name, is, err);
+                if (r < 0)
+                        return r;
+                if (memcmp(is, veth ? l->fresh->features.veth : l->fresh->features.lo, sizeof(is)) != 0)
+                        l->at[i].odd = "offloads of its own (ethtool -K)";
+        }
+        return 0;
+}
+
+int net_links_compare(int netns, struct nl_link *at, size_t n, const struct net_settings *fresh, struct err *err)
+{
+        struct links l = { at, n, fresh };
+
+        return within(netns, compare_links, &l, err);
+}
+
+int net_settings_read(int netns, struct net_settings *ret, struct err *err)
+{
+        struct net_settings s = {};
+        int r = within(netns, netns < 0 ? read_new : read_all, &s, err);
+
         if (r < 0) {
                 net_settings_done(&s);
                 return r;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What a checkpoint cannot keep of a real container is refused by name: keys, a firewall, rules. And the keys of whoever starts a
+# What a checkpoint cannot keep of a real container is refused by name: keys, a firewall, rules, odd routes and links. And the keys of whoever starts a
 # container, or runs a command in it, are not in it.
 set -u
 export LC_ALL=C.UTF-8
@@ -53,7 +53,39 @@ test_filter() {
         result filter "$why"
 }
 
+# What is beyond what a record of a route, an address or a link can hold.
+test_beyond() {
+        local why="" mac
+        in_net ip addr add 10.88.0.50/24 dev eth0
+        in_net ip route add 10.99.0.0/16 nexthop dev eth0 nexthop via 10.88.0.1 || why+="no route;"
+        why+=$(expect 11 "10.99.0.0/16" "several next hops" -- saved)
+        in_net ip route del 10.99.0.0/16
+        in_net ip route add 10.99.0.0/16 encap ip id 7 dst 192.0.2.1 dev eth0 || why+="no tunnel;"
+        why+=$(expect 11 "10.99.0.0/16" "encapsulates" -- saved)
+        in_net ip route del 10.99.0.0/16
+        in_net ip link set eth0 alias uplink
+        why+=$(expect 11 "link-veth" "alias" -- saved)
+        in_net ip link set eth0 alias ""
+        offload() {
+                in_net python3 -c 'import array, fcntl, socket, struct, sys
+v = array.array("B", struct.pack("II", 0x17, int(sys.argv[1])))   # ETHTOOL_STXCSUM
+fcntl.ioctl(socket.socket(), 0x8946, struct.pack("16sP16x", b"eth0", v.buffer_info()[0]))' "$1"
+        }
+        offload 0 || why+="no offload;"
+        why+=$(expect 11 "link-veth" "offloads" -- saved)
+        offload 1
+        why+=$(expect 0 -- saved)
+        # The hardware address is the configuration's: a restore says so.
+        mac=$(in_net cat /sys/class/net/eth0/address)
+        in_net ip link set eth0 address 02:00:00:00:77:77
+        why+=$(expect 0 -- "$CTL" checkpoint web1 "$DIR/mac")
+        why+=$(expect 11 "hardware address" "ct.conf" -- "$CTL" restore web1 "$DIR/mac")
+        [ "$(state web1)" = stopped ] || why+="it is $(state web1), mac $mac;"
+        result beyond "$why"
+}
+
 test_keys
 test_rule
 test_filter
+test_beyond
 exit $FAILED

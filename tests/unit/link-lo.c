@@ -13,6 +13,8 @@ Test(link_lo, records)
         m.mtu = 65536;
         ACCEPTED(&kind_link_lo, m);
         REFUSED(&kind_link_lo, m, m.mtu = UINT32_MAX);
+        REFUSED(&kind_link_lo, m, m.queue = UINT32_MAX);
+        REFUSED(&kind_link_lo, m, m.flags = 1);
 }
 
 Test(link_lo, claims_no_other_link)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The loopback link: up, with an mtu of its own. In a container. */
 #include "tests/victim/netif.h"
+#include "tests/victim/netlink.h"
 
 int main(int argc, char **argv)
 {
@@ -11,7 +12,8 @@ int main(int argc, char **argv)
         victim_begin(&v, argc, argv);
         struct ifreq r = {.ifr_name = "lo", .ifr_mtu = 40000};
         int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        VICTIM_MUST(fd >= 0 && ioctl(fd, SIOCSIFMTU, &r) == 0 && close(fd) == 0);
+        VICTIM_MUST(fd >= 0 && ioctl(fd, SIOCSIFMTU, &r) == 0);
+        VICTIM_MUST(link_queue(1, 78) == 0 && close(fd) == 0);
         link_line(&before, "lo");
         VICTIM_MUST(before.n >= 1);
 

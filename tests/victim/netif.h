@@ -50,9 +50,11 @@ static inline void link_line(struct lines *l, const char *name)
         flags = r.ifr_flags;
         VICTIM_MUST(ioctl(fd, SIOCGIFMTU, &r) == 0);
         int mtu = r.ifr_mtu;
+        VICTIM_MUST(ioctl(fd, SIOCGIFTXQLEN, &r) == 0);
+        int queue = r.ifr_qlen;
         VICTIM_MUST(ioctl(fd, SIOCGIFHWADDR, &r) == 0);
         const unsigned char *m = (const unsigned char *)r.ifr_hwaddr.sa_data;
-        snprintf(l->at[l->n++], sizeof(l->at[0]), "%s up=%d mtu=%d mac=%02x:%02x:%02x:%02x:%02x:%02x", name, (flags & IFF_UP) != 0, mtu, m[0],
+        snprintf(l->at[l->n++], sizeof(l->at[0]), "%s flags=%x mtu=%d queue=%d mac=%02x:%02x:%02x:%02x:%02x:%02x", name, (unsigned)(unsigned short)flags, mtu, queue, m[0],
                  m[1], m[2], m[3], m[4], m[5]);
         close(fd);
 }

@@ -49,6 +49,17 @@ static inline int request_send(int protocol, const void *m, size_t len)
         return -answer.e.error;
 }
 
+/* The ioctl for it asks for root of the node. */
+static inline int link_queue(int index, uint32_t length)
+{
+        struct request m = {.h = {.nlmsg_type = RTM_NEWLINK, .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)), .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK}};
+        struct ifinfomsg *i = NLMSG_DATA(&m.h);
+
+        *i = (struct ifinfomsg){.ifi_index = index};
+        request_attr(&m, IFLA_TXQLEN, &length, sizeof(length));
+        return request_send(NETLINK_ROUTE, &m, m.h.nlmsg_len);
+}
+
 /* Sends a dump request, and writes each answer as a line: its head and attributes in hex, but for the attribute `skip`. */
 static inline void request_lines(int protocol, struct request *m, size_t head, uint16_t skip, void (*each)(void *arg, const char *line), void *arg)
 {
