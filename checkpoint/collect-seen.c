@@ -4,7 +4,7 @@
  *
  *      syscall user dispatch    by ptrace (6.4+; before nobody can tell)
  *      memory policies          get_mempolicy by tape: each thread's own, and each mapping's
- *      keys                     keyctl by tape: what the thread's keyrings hold
+ *      keys                     keyctl by tape: what the thread's keyrings hold; persistent ones by /proc/keys (probe-keys.c)
  *      SEM_UNDO                 kcmp with ourselves, who have no undo list
  *      Landlock                 a probe child (probe-landlock.c), only where the kernel has it
  *
@@ -342,6 +342,8 @@ int dump_seen(struct dump *d, struct err *err)
                         th->seen |= TASK_SEEN_SUD;
         }
         int r = undo_lists(d, err);
+        if (r >= 0)
+                r = dump_persistent_keys(d, err);
         if (r >= 0)
                 r = dump_agents(d, err);
         for (size_t i = 0; r >= 0 && i < n; i += SIDE_BY_SIDE)

@@ -153,6 +153,9 @@ const struct dump_obj *dump_next_vma(const struct dump *d, size_t task, size_t *
 int dump_agents(struct dump *d, struct err *err);                 /* into every thread; idempotent */
 /* collect-seen.c: what /proc does not show of tasks, into dump_thread.seen. After the mappings: it brings the agents. */
 int dump_seen(struct dump *d, struct err *err);
+/* probe-keys.c: into the first thread's .seen */
+int dump_persistent_keys(struct dump *d, struct err *err);
+bool keys_persistent(const char *text, uint64_t uid);             /* a text of /proc/keys; pure */
 /* probe-landlock.c */
 struct thread_at { size_t task, thread; };
 bool landlock_here(void);                                         /* this kernel knows Landlock, and it is switched on */

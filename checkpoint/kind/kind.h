@@ -81,7 +81,8 @@ struct file_facts {
 };
 enum ns_type { NS_USER, NS_MNT, NS_PID, NS_NET, NS_UTS, NS_IPC, NS_CGROUP, NS_TIME, NS_N };
 /* What /proc does not show of a task: the collector asks by tape (a probe child for Landlock). */
-enum task_seen { TASK_SEEN_LANDLOCK = 1, TASK_SEEN_KEYRING = 2, TASK_SEEN_SUD = 4, TASK_SEEN_MEMPOLICY = 8, TASK_SEEN_SYSVSEM = 16 };
+enum task_seen { TASK_SEEN_LANDLOCK = 1, TASK_SEEN_KEYRING = 2, TASK_SEEN_SUD = 4, TASK_SEEN_MEMPOLICY = 8, TASK_SEEN_SYSVSEM = 16,
+                 TASK_SEEN_PERSISTENT = 32 /* keys in a persistent keyring of the container; of its init */ };
 struct facts {
         enum obj_class cls;
         pid_t shown_pid;             /* holder's pid inside the container, for messages only */

@@ -36,7 +36,7 @@ static bool has_scm(const char *fdinfo)
 static int task_property(const struct facts *f, uint16_t number)
 {
         static const struct { uint16_t number; unsigned bit; } bits[] = {
-                {KIND_TASK_LANDLOCK, TASK_SEEN_LANDLOCK}, {KIND_TASK_KEYRING, TASK_SEEN_KEYRING},
+                {KIND_TASK_LANDLOCK, TASK_SEEN_LANDLOCK}, {KIND_TASK_KEYRING, TASK_SEEN_KEYRING | TASK_SEEN_PERSISTENT},
                 {KIND_TASK_SUD, TASK_SEEN_SUD},           {KIND_TASK_MEMPOLICY, TASK_SEEN_MEMPOLICY},
                 {KIND_TASK_SYSVSEM, TASK_SEEN_SYSVSEM},
         };

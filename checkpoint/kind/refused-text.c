@@ -136,6 +136,9 @@ int kind_refuse_text(const struct kind *k, const struct facts *f, struct err *er
 {
         if (k->number == KIND_NET_OTHER && f->netns.other)
                 return kind_refuse(k, f, err, f->netns.other, "Stop the program that made it");
+        if (k->number == KIND_TASK_KEYRING && !(f->task.seen & TASK_SEEN_KEYRING))
+                return kind_refuse(k, f, err, "keys in a persistent keyring of one of the container's users",
+                                   "Let that user clear it (keyctl get_persistent, keyctl clear), or let them expire");
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
                 if (rows[i].number == k->number)
                         return kind_refuse(k, f, err, rows[i].what, rows[i].remedy);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzz harness of what reads a namespace's answers for things that nobody keeps (checkpoint/networld.h).
+ * Fuzz harness of what reads a namespace's answers for things that nobody keeps (checkpoint/networld.h), and lines of /proc/keys.
  */
 #include <linux/netlink.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/dump-int.h"
 #include "checkpoint/networld.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -43,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 memcpy(text, data, size);
                 text[size] = '\0';
                 (void)mcast_by_hand(text);
+                (void)keys_persistent(text, 0);
         }
         free(copy);
         free(text);

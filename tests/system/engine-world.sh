@@ -31,6 +31,24 @@ test_keys() {
         result keys "$why"
 }
 
+# A key that nobody holds, in the persistent keyring of a user of the container.
+test_persistent_key() {
+        local why="" pid
+        pid=$(init_pid web1)
+        key() { # CODE of python, with `ring`
+                nsenter -U -t "$pid" -S 0 -G 0 python3 -c 'import ctypes, sys
+c = ctypes.CDLL(None, use_errno=True)
+ring = c.syscall(250, 22, 1234, -2)   # keyctl(KEYCTL_GET_PERSISTENT, 1234, process keyring)
+assert ring > 0, "keyctl"
+exec(sys.argv[1])' "$1"
+        }
+        key 'assert c.syscall(248, b"user", b"ticket", b"x", 1, ring) > 0, "add_key"' || why+="no key;"
+        why+=$(expect 11 "task-keyring" "persistent" -- saved)
+        key 'assert c.syscall(250, 7, ring) == 0, "clear"' || why+="it cannot be cleared;"
+        why+=$(expect 0 -- saved)
+        result persistent-key "$why"
+}
+
 test_rule() {
         local why=""
         in_net ip rule add fwmark 7 table main pref 100 || why+="no rule;"
@@ -85,6 +103,7 @@ fcntl.ioctl(socket.socket(), 0x8946, struct.pack("16sP16x", b"eth0", v.buffer_in
 }
 
 test_keys
+test_persistent_key
 test_rule
 test_filter
 test_beyond
