@@ -51,6 +51,12 @@ static int add(struct net_settings *s, const char *name, const char *value, stru
         return x->name && x->value ? 0 : kind_nomem(err);
 }
 
+/* It has gone, is not ours to see, or is not set; anything else is our trouble. */
+static bool says_nothing(int e)
+{
+        return e == ENOENT || e == EACCES || e == EPERM || e == EIO || e == EINVAL || e == EOPNOTSUPP;
+}
+
 /* One that is too long to be a setting is read as far as it goes, and is refused where it differs. */
 static int read_one(int dir, const char *file, const char *name, struct net_settings *s, struct err *err)
 {
@@ -61,11 +67,12 @@ static int read_one(int dir, const char *file, const char *name, struct net_sett
                 return 0;
         int fd = sys_openat(dir, file, O_RDONLY | O_NOFOLLOW, 0);
         if (fd < 0)
-                return 0;
+                return says_nothing(-fd) ? 0 : err_sys(err, EX_FAIL, fd, "cannot read a setting of a network namespace", "%s", name);
         ssize_t n = read(fd, value, sizeof(value) - 1);
+        int e = n < 0 ? errno : 0;
         fd_close(fd);
         if (n < 0)
-                return 0;
+                return says_nothing(e) ? 0 : err_sys(err, EX_FAIL, e, "cannot read a setting of a network namespace", "%s", name);
         value[n] = '\0';
         if (n && value[n - 1] == '\n')
                 value[n - 1] = '\0';
