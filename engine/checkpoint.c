@@ -3,14 +3,17 @@
  * A container into an image directory, and back: the two whole verbs over a session.
  *
  * A checkpoint either leaves the container running or ends it, and ends it only when the image is whole and durable (its
- * directory has been renamed): every failure before that resumes it. A restore is a worker, like a start: the worker
+ * directory has been renamed): every failure before that resumes it. A signal that would end the command is such a failure: it is held
+ * back and looked at with every run of pages, so that half an image does not stay on the disk. A restore is a worker, like a start: the worker
  * makes the ground, verifies the image before anything of it is used, prepares and parks the tree, writes the run
  * state, lets it go and becomes the monitor.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -29,15 +32,57 @@ static int refuse_state(struct ct *ct, const char *what, enum ct_state s, struct
         return err_remedy(err, "see ctrctl info %s", ct->name);
 }
 
+/* ---- signals ---- */
+
+static void ending_signals(sigset_t *ret)
+{
+        sigemptyset(ret);
+        sigaddset(ret, SIGINT);
+        sigaddset(ret, SIGTERM);
+        sigaddset(ret, SIGHUP);
+}
+
+static int check_signals(struct err *err)
+{
+        sigset_t pending;
+
+        if (sigpending(&pending) < 0 || !(sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) || sigismember(&pending, SIGHUP)))
+                return 0;
+        return err_set(err, EX_INTERRUPTED, "cannot write the checkpoint image", "the command was interrupted", "%s", "");
+}
+
+/* What came is answered by the exit code, and not once more by the signal. */
+static void release_signals(const sigset_t *before)
+{
+        const struct timespec none = {};
+        sigset_t set;
+
+        ending_signals(&set);
+        while (sigtimedwait(&set, NULL, &none) > 0)
+                ;
+        (void)sigprocmask(SIG_SETMASK, before, NULL);
+}
+
+static int watched_put(void *c, const struct run *run, const void *buf, struct err *err)
+{
+        int r = check_signals(err);
+
+        return r < 0 ? r : image_page_sink.put(c, run, buf, err);
+}
+
 static int write_image(struct dump *d, const char *dir, struct err *err)
 {
+        struct page_sink_ops watched = image_page_sink;
         struct image_writer *w = NULL;
         int r = image_writer_open(AT_FDCWD, dir, session_record_types(), &w, err);
 
         if (r < 0)
                 return r;
         const struct record_sink sink = image_writer_records(w);
-        r = session_dump(d, &sink, &image_page_sink, w, err);
+        watched.put = watched_put;
+        r = session_dump(d, &sink, &watched, w, err);
+        if (r == 0)
+                r = check_signals(err);
         if (r < 0) {
                 image_writer_abort(w);
                 return r;
@@ -45,7 +90,7 @@ static int write_image(struct dump *d, const char *dir, struct err *err)
         return image_writer_close(w, err);
 }
 
-static int dump_subject(const struct subject *s, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
+static int dump_held(const struct subject *s, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
 {
         struct dump *d = NULL;
         struct err later = {};
@@ -60,6 +105,18 @@ static int dump_subject(const struct subject *s, const char *dir, bool leave_run
                 return session_kill(s, d, err);
         int q = session_resume(d, &later);
         return r == 0 && q < 0 ? err_take(err, &later) : r;
+}
+
+static int dump_subject(const struct subject *s, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
+{
+        sigset_t set, before;
+
+        ending_signals(&set);
+        if (sigprocmask(SIG_BLOCK, &set, &before) < 0)
+                return err_sys(err, EX_FAIL, errno, "cannot hold signals back", "%s", "");
+        int r = dump_held(s, dir, leave_running, ret, err);
+        release_signals(&before);
+        return r;
 }
 
 /* The journal says durably that somebody freezes, before anything is frozen: if even the guard of the dump is killed, the

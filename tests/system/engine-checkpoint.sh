@@ -188,6 +188,29 @@ test_no_room() {
         result no-room "$why"
 }
 
+# A signal undoes a checkpoint: the container goes on, and half an image does not stay on the disk.
+test_interrupted() {
+        local why="" i rc undone=0
+        for i in {1..40}; do
+                timeout --preserve-status -s INT "$(printf '0.%03d' $i)" "$CTL" checkpoint web1 "$DIR/int" --leave-running >"$DIR/out" 2>&1 </dev/null
+                rc=$?
+                case $rc in
+                0) [ -d "$DIR/int" ] || why+="after $i ms it says 0 and there is no image;" ;;
+                20) undone=1
+                    [ -e "$DIR/int" ] && why+="after $i ms it says 20 and there is an image;"
+                    grep -q interrupted "$DIR/out" || why+="it says $(cat "$DIR/out");" ;;
+                130) ;; # not begun
+                *) why+="after $i ms it says $rc: $(cat "$DIR/out");" ;;
+                esac
+                [ -e "$DIR/int.tmp" ] && why+="after $i ms ($rc) half an image is left;"
+                [ "$(state web1)" = running ] || why+="after $i ms ($rc) it is $(state web1);"
+                rm -rf "$DIR/int" "$DIR/int.tmp"
+        done
+        counting || why+="it stands still;"
+        [ $undone = 1 ] || why+="no checkpoint was undone;"
+        result interrupted "$why"
+}
+
 # A killed checkpoint leaves the container running, at once or when the next command has looked. The one exception is the
 # window of docs/ARCHITECTURE.md: killed while a tape plays (30-60 us each), a task ends, and then so does the container,
 # cleanly; it must be the exception.
@@ -269,6 +292,7 @@ test_pid
 "$CTL" start web1
 wait_for 10 served
 test_no_room
+test_interrupted
 test_killed_checkpoint
 test_killed_restore
 test_refused
