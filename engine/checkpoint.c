@@ -10,15 +10,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/pidfd.h"
 #include "base/procfs.h"
+#include "base/signals.h"
 #include "base/str.h"
 #include "checkpoint/image.h"
 #include "engine/ground-int.h"
@@ -32,40 +31,9 @@ static int refuse_state(struct ct *ct, const char *what, enum ct_state s, struct
         return err_remedy(err, "see ctrctl info %s", ct->name);
 }
 
-/* ---- signals ---- */
-
-static void ending_signals(sigset_t *ret)
-{
-        sigemptyset(ret);
-        sigaddset(ret, SIGINT);
-        sigaddset(ret, SIGTERM);
-        sigaddset(ret, SIGHUP);
-}
-
-static int check_signals(struct err *err)
-{
-        sigset_t pending;
-
-        if (sigpending(&pending) < 0 || !(sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) || sigismember(&pending, SIGHUP)))
-                return 0;
-        return err_set(err, EX_INTERRUPTED, "cannot write the checkpoint image", "the command was interrupted", "%s", "");
-}
-
-/* What came is answered by the exit code, and not once more by the signal. */
-static void release_signals(const sigset_t *before)
-{
-        const struct timespec none = {};
-        sigset_t set;
-
-        ending_signals(&set);
-        while (sigtimedwait(&set, NULL, &none) > 0)
-                ;
-        (void)sigprocmask(SIG_SETMASK, before, NULL);
-}
-
 static int watched_put(void *c, const struct run *run, const void *buf, struct err *err)
 {
-        int r = check_signals(err);
+        int r = signals_check("cannot write the checkpoint image", "", err);
 
         return r < 0 ? r : image_page_sink.put(c, run, buf, err);
 }
@@ -82,7 +50,7 @@ static int write_image(struct dump *d, const char *dir, struct err *err)
         watched.put = watched_put;
         r = session_dump(d, &sink, &watched, w, err);
         if (r == 0)
-                r = check_signals(err);
+                r = signals_check("cannot write the checkpoint image", "", err);
         if (r < 0) {
                 image_writer_abort(w);
                 return r;
@@ -109,13 +77,13 @@ static int dump_held(const struct subject *s, const char *dir, bool leave_runnin
 
 static int dump_subject(const struct subject *s, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
 {
-        sigset_t set, before;
+        sigset_t before;
+        int r = signals_hold(&before, err);
 
-        ending_signals(&set);
-        if (sigprocmask(SIG_BLOCK, &set, &before) < 0)
-                return err_sys(err, EX_FAIL, errno, "cannot hold signals back", "%s", "");
-        int r = dump_held(s, dir, leave_running, ret, err);
-        release_signals(&before);
+        if (r < 0)
+                return r;
+        r = dump_held(s, dir, leave_running, ret, err);
+        signals_release(&before);
         return r;
 }
 

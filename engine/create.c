@@ -9,6 +9,7 @@
  * A template's image is copied by reflink where the host's file system can, else data by data with its holes
  * (copy_file_range), and grown to the container's size while it is attached to nothing. The copy gets an own UUID.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -22,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/spawn.h"
+#include "base/signals.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "engine/config.h"
@@ -61,11 +63,17 @@ static int name_free(struct node *n, const char *name, struct err *err)
 
 /* ---- the image ---- */
 
+/* In parts, so that a signal is heard. */
+#define COPY_BYTES ((off_t)64 << 20)
+
 static int copy_data(int from, int to, off_t off, off_t len, const char *name, struct err *err)
 {
         while (len > 0) {
                 off_t in = off, out = off;
-                ssize_t n = copy_file_range(from, &in, to, &out, (size_t)len, 0);
+                int r = signals_check("cannot copy the template", name, err);
+                if (r < 0)
+                        return r;
+                ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(len < COPY_BYTES ? len : COPY_BYTES), 0);
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0)
@@ -214,11 +222,30 @@ static int make_dir(struct node *n, const char *tmp, const struct ct_create *c, 
         if (dir < 0)
                 return dir;
         r = fill_dir(n, dir, c, conf, err);
+        if (r == 0)
+                r = signals_check("cannot create the container", c->name, err);
         if (r == 0 && (r = sys_fsync(dir)) < 0)
                 r = err_sys(err, EX_FAIL, r, "cannot create the container", "%s", c->name);
         if (r == 0 && (r = sys_renameat2(n->cts, tmp, n->cts, c->name, RENAME_NOREPLACE)) < 0)
                 r = err_sys(err, EX_FAIL, r, "cannot create the container", "%s", c->name);
         return r == 0 ? sync_cts(n, err) : r;
+}
+
+/* What killed commands have left. Whoever makes or removes a directory ".NAME.tmp" has the node's lock, as we do. */
+static void remove_left(struct node *n)
+{
+        int fd = path_open(n->cts, ".", O_RDONLY | O_DIRECTORY, 0, NULL);
+        _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!d) {
+                fd_close(fd);
+                return;
+        }
+        for (const struct dirent *e; (e = readdir(d));) {
+                size_t len = strlen(e->d_name);
+                if (e->d_name[0] == '.' && len > 5 && str_eq(e->d_name + len - 4, ".tmp"))
+                        (void)path_remove_tree(n->cts, e->d_name, NULL); /* the next one tries again */
+        }
 }
 
 int ct_create(struct node *n, const struct ct_create *c, struct err *err)
@@ -243,10 +270,20 @@ int ct_create(struct node *n, const struct ct_create *c, struct err *err)
                 r = fill_config(n, c, &conf, err);
         if (r < 0)
                 return r;
+        sigset_t before;
+        remove_left(n);
         tmp_name(c->name, tmp);
-        r = make_dir(n, tmp, c, &conf, err);
+        r = signals_hold(&before, err);
         if (r < 0)
+                return r;
+        r = make_dir(n, tmp, c, &conf, err);
+        if (r < 0) {
                 (void)path_remove_tree(n->cts, tmp, NULL); /* the next create removes it otherwise */
+                /* A Ctrl-C ends resize2fs too, and its failure is no news then. */
+                if (signals_check("cannot create the container", c->name, err) < 0)
+                        r = -EX_INTERRUPTED;
+        }
+        signals_release(&before);
         return r;
 }
 
@@ -390,6 +427,7 @@ int ct_incoming_create(struct node *n, const char *name, const char *config, str
         ct_config_done(&conf);
         if (r < 0)
                 return r;
+        remove_left(n);
         tmp_name(name, tmp);
         r = incoming_dir(n, tmp, name, config, err);
         if (r < 0) {

@@ -19,6 +19,7 @@
 #include "base/mountapi.h"
 #include "base/parse.h"
 #include "base/path.h"
+#include "base/signals.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "ploop/ploop.h"
@@ -38,7 +39,16 @@ static int run_create(const struct args *a, struct err *err)
         int r = parse_size(size, &io.size, err);
         if (r < 0)
                 return err_wrap(err, "cannot use the option", "--size %s", size);
-        return image_create(AT_FDCWD, a->operand[0], &io, err);
+        sigset_t before;
+        r = signals_hold(&before, err);
+        if (r < 0)
+                return r;
+        r = image_create(AT_FDCWD, a->operand[0], &io, err);
+        /* A Ctrl-C ends mke2fs, and its failure is no news then. */
+        if (r < 0 && signals_check("cannot create the image", a->operand[0], err) < 0)
+                r = -EX_INTERRUPTED;
+        signals_release(&before);
+        return r;
 }
 
 static void print_json(const char *path, const struct disk_info *i)

@@ -66,13 +66,28 @@ test_interrupted() {
 }
 
 test_killed_create() {
-        local why="" i
+        local why="" i rc undone=0
         for i in 1 3 6 10 20 40 80; do
                 { timeout -s KILL "$(printf '0.%03d' $i)" "$CTL" create k --template bb --size 64M --init $INIT; } >/dev/null 2>&1
                 [ -e $LIB/ct/k ] && { why+=$(expect 0 -- "$CTL" start k); why+=$(expect 0 -- "$CTL" stop k); why+=$(expect 0 -- "$CTL" destroy k); }
         done
+        # What a killed one has left goes with the next create of any name; an interrupted one leaves nothing.
+        mkdir -p $LIB/ct/.gone.tmp && echo half >$LIB/ct/.gone.tmp/root.img
         why+=$(expect 0 -- make k)
         why+=$(expect 0 -- "$CTL" destroy k)
+        [ "$(ls -A $LIB/ct)" = web1 ] || why+="left by a killed one: $(ls -A $LIB/ct);"
+        for i in 2 4 6 8 10 15 20 25 30 40 60; do
+                timeout --preserve-status -s INT "$(printf '0.%03d' $i)" "$CTL" create k --template bb --size 1G --init $INIT >"$DIR/out" 2>&1 </dev/null
+                rc=$?
+                case $rc in
+                0) why+=$(expect 0 -- "$CTL" destroy k) ;;
+                20) undone=1; grep -q interrupted "$DIR/out" || why+="it says $(cat "$DIR/out");" ;;
+                130) ;; # not begun
+                *) why+="interrupted after $i ms it says $rc: $(cat "$DIR/out");" ;;
+                esac
+                [ "$(ls -A $LIB/ct)" = web1 ] || why+="interrupted after $i ms it leaves $(ls -A $LIB/ct);"
+        done
+        [ $undone = 1 ] || why+="no create was undone;"
         [ "$(ls -A $LIB/ct)" = web1 ] || why+="left: $(ls -A $LIB/ct);"
         result killed-create "$why"
 }

@@ -50,6 +50,17 @@ test_create_killed() {
         result create-killed "$why"
 }
 
+test_create_interrupted() {
+        local i rc why=""
+        for i in 1 2 3 4 5 6 8 10 15 20 30; do
+                timeout --preserve-status -s INT "$(printf '0.%03d' $i)" "$PLOOP" create i.img --size 1T >out 2>&1
+                rc=$?
+                case $rc in 0) rm i.img ;; 20 | 130) ;; *) why+="after $i ms it says $rc: $(cat out);" ;; esac
+                [ -e i.img.tmp ] || [ -e i.img ] && why+="after $i ms ($rc) it leaves $(echo i.img*);"
+        done
+        result create-interrupted "$why"
+}
+
 test_create_full() {
         local why=""
         mount -t tmpfs -o size=1M none n || { result create-full "no tmpfs"; return; }
@@ -173,6 +184,7 @@ test_faults() {
 
 test_create
 test_create_killed
+test_create_interrupted
 test_create_full
 test_mount
 test_refused
