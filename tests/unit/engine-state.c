@@ -60,7 +60,7 @@ Test(state, only_the_same_process_counts)
         cr_assert_eq(state_pidfd(&f->ct, &fd, &e), 0, "%s", e.why);
         close(fd);
         cr_assert_eq(state_get(&f->ct, &t, &e), 0);
-        cr_assert_eq(memcmp(&s, &t, sizeof(s)), 0);
+        cr_assert(t.pid == s.pid && t.start == s.start && t.root_dev == 7 && t.dev_dev == 0 && t.boot_dev == 9);
         s.start++;
         cr_assert_eq(state_put(&f->ct, &s, &e), 0);
         cr_assert_eq(state_pidfd(&f->ct, &fd, &e), 1, "another start time is another process");
