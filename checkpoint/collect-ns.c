@@ -201,6 +201,17 @@ static int cgroup_roots(struct dump *d, struct dump_mntns *ns, struct err *err)
         return 0;
 }
 
+/* A console that is hung up has lost its node, but /dev/console is where the next one will be. */
+static void console_root(const struct dump *d, struct dump_mntns *ns)
+{
+        char gone[64];
+
+        snprintf(gone, sizeof(gone), "/%d//deleted", d->s.console_index);
+        for (size_t i = 0; i < ns->n; i++)
+                if (str_eq(ns->m[i].type, "devpts") && str_eq(ns->m[i].root, gone) && str_eq(ns->m[i].target, "/dev/console"))
+                        *strstr(ns->m[i].root, "//") = '\0';
+}
+
 int dump_walk_mounts(struct dump *d, struct err *err)
 {
         struct dump_ns *n = NULL;
@@ -217,6 +228,7 @@ int dump_walk_mounts(struct dump *d, struct err *err)
         int r = mountinfo_read(d->task[0].procfd, &m->m, &m->n, err);
         if (r < 0)
                 return r;
+        console_root(d, m);
         r = cgroup_roots(d, m, err);
         if (r < 0)
                 return r;

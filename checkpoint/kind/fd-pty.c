@@ -7,6 +7,9 @@
  * because a changed size sends SIGWINCH to the foreground group. Which session has it and which group is in front is the
  * session leader's (task-tty), in PH_BIND; /dev/tty can be opened from then on.
  *
+ * When the monitor is killed, the console is hung up: its programs read end of file. They get a new one with the container's
+ * next monitor, which a restore brings.
+ *
  * Unread input (pty-input.c) is kept. Unread output is with the master, which is the engine's. Flow that ^S has stopped
  * shows nowhere and goes on.
  */
@@ -26,8 +29,8 @@
 #include "checkpoint/kind/pty-input.h"
 #include "proto/fd-pty.pb-c.h"
 
-
 #define TTY_RDEV (UINT32_C(5) << 20)
+#define PTS_MAJOR 136
 
 typedef Gantry__FdPty Msg;
 
@@ -45,21 +48,24 @@ static struct bypath from_record(const struct record *r)
 
 /* ---- dump ---- */
 
+/* 1: it is the console, and hung up. A terminal whose master is gone answers nothing but EIO; its node still tells which it was. */
 static int require_console(const struct obj *o, int fd, int console, struct err *err)
 {
         unsigned dev = 0;
-        int ldisc = 0;
+        int ldisc = N_TTY;
+        bool hung_up = ioctl(fd, TIOCGDEV, &dev) < 0 && errno == EIO;
+        struct stat st;
 
-        if (ioctl(fd, TIOCGDEV, &dev) < 0 || ioctl(fd, TIOCGETD, &ldisc) < 0)
+        if (fstat(fd, &st) < 0 || (!hung_up && (ioctl(fd, TIOCGDEV, &dev) < 0 || ioctl(fd, TIOCGETD, &ldisc) < 0)))
                 return err_sys(err, EX_FAIL, errno, "cannot ask a terminal", "%s", o->facts.file.link);
-        int minor = (int)((dev & 0xff) | ((dev >> 12) & 0xfff00));
-        if (console < 0 || minor != console)
+        int number = hung_up ? (int)minor(st.st_rdev) : (int)((dev & 0xff) | ((dev >> 12) & 0xfff00));
+        if (console < 0 || number != console || (hung_up && major(st.st_rdev) < PTS_MAJOR))
                 return kind_refuse(&kind_fd_pty, &o->facts, err, "a terminal whose other side is outside of the container",
                                    "Start the program on the container's console, or without a terminal");
         if (ldisc != N_TTY)
                 return kind_refuse(&kind_fd_pty, &o->facts, err, "a terminal with a line discipline of its own",
                                    "Stop the program that set it (pppd, slattach)");
-        return 0;
+        return hung_up;
 }
 
 static int read_terminal(const struct obj *o, int fd, Msg *m, struct err *err)
@@ -117,15 +123,26 @@ static int read_input(struct dump *d, const struct obj *o, int fd, Msg *m, struc
         return r;
 }
 
+/* The node of a hung up terminal is gone from devpts; /dev/console is where the new one will be. */
+static int hung_up_take(const struct obj *o, int fd, struct bypath *ret, struct err *err)
+{
+        const struct stat *st = &o->facts.file.st;
+
+        *ret = (struct bypath){.mode = st->st_mode, .rdev = (uint32_t)(major(st->st_rdev) << 20 | minor(st->st_rdev))};
+        int r = ofd_take(&kind_fd_pty, o, fd, NULL, &ret->ofd, err);
+        return r < 0 ? r : field_set_text(&ret->path, "/dev/console", err);
+}
+
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
 {
+        static const struct termios2 none;
         struct bypath b;
         int r = require_console(o, fd, dump_console_index(d), err);
+        bool hung_up = r > 0;
 
         (void)t;
-
         if (r >= 0)
-                r = bypath_take(&kind_fd_pty, d, o, fd, NULL, &b, err);
+                r = hung_up ? hung_up_take(o, fd, &b, err) : bypath_take(&kind_fd_pty, d, o, fd, NULL, &b, err);
         if (r < 0)
                 return r;
         Msg *m = KIND_NEW(Msg, gantry__fd_pty__init);
@@ -138,6 +155,9 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         m->path = b.path;
         m->mode = b.mode;
         m->rdev = b.rdev;
+        m->has_hung_up = m->hung_up = hung_up;
+        if (hung_up)
+                return field_set(&m->termios, &none, sizeof(none), err);
         r = read_terminal(o, fd, m, err);
         return r < 0 ? r : read_input(d, o, fd, m, err);
 }
@@ -159,6 +179,8 @@ static int check(const struct record *r, struct need *need, struct err *err)
                 return kind_bad(&kind_fd_pty, r, err, "its modes are not of the right size");
         if (m->rows > UINT16_MAX || m->columns > UINT16_MAX || m->xpixel > UINT16_MAX || m->ypixel > UINT16_MAX)
                 return kind_bad(&kind_fd_pty, r, err, "its size is none of a terminal");
+        if (m->hung_up && (bytes || m->exclusive || m->rdev == TTY_RDEV))
+                return kind_bad(&kind_fd_pty, r, err, "it was hung up and has something");
         if (bytes > PTY_INPUT_MAX || m->n_line > PTY_INPUT_MAX)
                 return kind_bad(&kind_fd_pty, r, err, "it has more input than a terminal holds");
         return bypath_check(&kind_fd_pty, r, &b, need, err);
@@ -181,7 +203,8 @@ static int plan_make(struct restore *rs, const struct record *r, struct err *err
         if (m->rdev == TTY_RDEV)
                 return 0;
         uint32_t e = bypath_make(&kind_fd_pty, rs, r, &b);
-        set_modes(restore_tape(rs, restore_owner(rs, r->id)), A_RET(e), m);
+        if (!m->hung_up)
+                set_modes(restore_tape(rs, restore_owner(rs, r->id)), A_RET(e), m);
         return 0;
 }
 

@@ -19,6 +19,16 @@ static int claim(const struct facts *f)
         return kind_is(f, KIND_MNT_BIND);
 }
 
+/* What has been deleted is in its mount alone. "//" occurs in no other root. */
+static int refuse(const struct facts *f, struct err *err)
+{
+        const char *root = f->mnt.m->root, *at = strstr(root, "//deleted");
+
+        if (!at || at[strlen("//deleted")])
+                return 0;
+        return kind_refuse(&kind_mnt_bind, f, err, "a bind of a file or directory that was deleted since", "Unmount it");
+}
+
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
 {
         Gantry__MntBind *m = KIND_NEW(Gantry__MntBind, gantry__mnt_bind__init);
@@ -57,6 +67,7 @@ const struct kind kind_mnt_bind = {
         .cls = CLS_MOUNT,
         .msg = &gantry__mnt_bind__descriptor,
         .claim = claim,
+        .refuse = refuse,
         .take = take,
         .check = check,
         .plan = { [PH_MOUNTS] = plan_mounts },

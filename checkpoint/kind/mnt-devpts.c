@@ -37,6 +37,8 @@ static int refuse(const struct facts *f, struct err *err)
         return mnt_options_refuse(&kind_mnt_devpts, f, known, err);
 }
 
+#define HUNG_UP_MODE 0620u
+
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
 {
         Gantry__MntDevpts *m = KIND_NEW(Gantry__MntDevpts, gantry__mnt_devpts__init);
@@ -46,13 +48,15 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
                 return kind_nomem(err);
         _cleanup_message_ ProtobufCMessage *guard = &m->base;
         struct stat st = {};
-        /* A container without a console, or one that has closed it for good, has no pty 0. */
-        m->console = dump_console_index(d) == 0 && str_eq(o->facts.mnt.m->target, "/dev/pts") && fd >= 0 &&
-                     fstatat(fd, "0", &st, AT_SYMLINK_NOFOLLOW) == 0;
-        m->console_mode = m->console ? st.st_mode & 07777 : 0;
-        m->has_console_uid = m->has_console_gid = m->console;
-        m->console_uid = m->console ? dump_uid(d, st.st_uid) : 0;
-        m->console_gid = m->console ? dump_gid(d, st.st_gid) : 0;
+        m->console = dump_console_index(d) == 0 && str_eq(o->facts.mnt.m->target, "/dev/pts") && fd >= 0;
+        if (m->console && fstatat(fd, "0", &st, AT_SYMLINK_NOFOLLOW) == 0) {
+                m->console_mode = st.st_mode & 07777;
+                m->has_console_uid = m->has_console_gid = true;
+                m->console_uid = dump_uid(d, st.st_uid);
+                m->console_gid = dump_gid(d, st.st_gid);
+        } else if (m->console) { /* hung up: it has lost its node, and gets one as the file system makes them */
+                m->console_mode = HUNG_UP_MODE;
+        }
         int r = mnt_options_take(&kind_mnt_devpts, o, d, known, &m->option, &m->n_option, err);
         return r < 0 ? r : field_record(&kind_mnt_devpts, o, &guard, ret);
 }

@@ -97,6 +97,22 @@ test_image() {
         result image "$why"
 }
 
+# The console is hung up when the monitor is killed; the container can be moved all the same, and has a console again.
+test_hung_up() {
+        local why="" m
+        why+=$(expect 0 -- "$CTL" start web1)
+        m=$(pgrep -x ctrmon)
+        kill -KILL "$m" && wait_for 5 test ! -e "/proc/$m" || why+="no monitor is killed;"
+        why+=$(expect 0 -- "$CTL" checkpoint web1 "$DIR/hung")
+        why+=$(expect 0 -- "$CTL" restore web1 "$DIR/hung")
+        counting || why+="it stands still;"
+        why+=$(expect 0 -- "$CTL" stop web1)
+        [ "$(cat $RUN/web1/console.log | tail -n 1 | tr -d '\r')" = bye ] || why+="it has no console: $(tail -n 2 $RUN/web1/console.log);"
+        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        rm -rf "$DIR/hung"
+        result hung-up "$why"
+}
+
 # What would be killed for its memory is refused before anything is made, and comes back once there is room.
 test_limit() {
         local why=""
@@ -286,6 +302,7 @@ count_init
 test_leave_running
 test_restore
 test_image
+test_hung_up
 test_limit
 test_crafted
 test_pid

@@ -46,6 +46,19 @@ Test(mnt_bind, the_engines)
         kt_free(t);
 }
 
+Test(mnt_bind, deleted_source)
+{
+        struct mountinfo gone = row;
+        struct facts f = {.cls = CLS_MOUNT, .comm = "init", .mnt = {.m = &gone}};
+        struct err err = {};
+
+        gone.root = (char[]){"/x//deleted"};
+        cr_assert_eq(kind_mnt_bind.refuse(&f, &err), -EX_UNSUPPORTED);
+        cr_assert(strstr(err.why, "deleted"), "%s", err.why);
+        gone.root = (char[]){"/x/deleted"};
+        cr_assert_eq(kind_mnt_bind.refuse(&f, &err), 0);
+}
+
 /* A whole file system is no bind, unless the engine says so. */
 Test(mnt_bind, claims)
 {
