@@ -185,11 +185,6 @@ int restore_seccomp(struct restore *rs, const void **ret, size_t *ret_n, struct 
         return rs->s.outside->seccomp(rs->s.ctx, ret, ret_n, err);
 }
 
-uint64_t restore_caps(struct restore *rs)
-{
-        return rs->s.caps;
-}
-
 size_t restore_threads(struct restore *rs, uint64_t task, const uint64_t **ret)
 {
         const struct restore_task *t = restore_task_find(rs, task);

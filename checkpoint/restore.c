@@ -133,6 +133,17 @@ static int check_memory(struct restore *rs, struct err *err)
         return err_remedy(err, "raise the container's memory and try again");
 }
 
+static int check_caps(const struct restore *rs, struct err *err)
+{
+        uint64_t more = rs->need.caps & ~rs->s.caps;
+
+        if (!more)
+                return 0;
+        err_set(err, EX_IMAGE, "cannot restore the image", "a process in it has capabilities that a container here is not granted",
+                "mask 0x%llx", (unsigned long long)more);
+        return err_remedy(err, "it is no image of such a container: restore it where it was made, or start the container anew");
+}
+
 static int check_all(struct restore *rs, struct err *err)
 {
         int r = read_records(rs, err);
@@ -156,6 +167,8 @@ static int check_all(struct restore *rs, struct err *err)
                 r = cgtree_check(rs, err);
         if (r >= 0)
                 r = mounts_check(rs, err);
+        if (r >= 0)
+                r = check_caps(rs, err);
         if (r >= 0)
                 r = check_memory(rs, err);
         if (r < 0)

@@ -23,6 +23,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/signals.h"
 #include "base/spawn.h"
 #include "base/str.h"
 #include "base/sys.h"
@@ -190,5 +191,13 @@ int template_create(struct node *n, const struct template_options *o, struct err
                 return r;
         _cleanup_close_ int lock = -1;
         _cleanup_close_ int dir = open_dir(n, o->name, &lock, err);
-        return dir < 0 ? dir : make(dir, o, suite, err);
+        sigset_t before;
+        if (dir < 0 || (r = signals_hold(&before, err)) < 0)
+                return dir < 0 ? dir : r;
+        /* What it runs hears the terminal's signals by itself and ends; we remove what it has made. */
+        r = make(dir, o, suite, err);
+        if (r < 0 && signals_check(cannot, o->name, err) < 0)
+                r = -EX_INTERRUPTED;
+        signals_release(&before);
+        return r;
 }

@@ -122,7 +122,7 @@ struct obj {
 
 /* What a restore will take, summed over all records. bytes: of memory, but not what an address space or a shared memory object
  * holds: the image knows that. */
-struct need { uint64_t bytes, tasks, fds, features; };
+struct need { uint64_t bytes, tasks, fds, features, caps /* of any set */; };
 enum pages_of { PAGES_NONE, PAGES_ANON /* private pages only */, PAGES_ALL, PAGES_SHM /* by object, once */ };
 
 struct kind {
@@ -229,7 +229,6 @@ struct nl *restore_nl(struct restore *rs, uint64_t ns, struct err *err);
 int restore_settings(struct restore *rs, const struct net_setting **ret, size_t *ret_n, struct err *err);   /* as they are now; borrowed */
 int restore_external(struct restore *rs, const char *name, uint64_t object, struct err *err);   /* makes it available as A_FD(object) */
 int restore_seccomp(struct restore *rs, const void **ret, size_t *ret_n, struct err *err);       /* 1: none */
-uint64_t restore_caps(struct restore *rs);                            /* the bounding set that the config grants */
 /* The same root for restore_owner(object), from PH_MAKE on: looked at only, never opened for use. Borrowed. */
 int restore_root(struct restore *rs, uint64_t object, struct err *err);
 /* Where the kernel's own areas lie in every task before PH_SPACE, and `scratch`: 64 KiB that are free in every task, before and after.

@@ -148,6 +148,7 @@ test_crafted() {
 12 feature novel: a newer one
 12 format 2: format 2
 12 kind 999 0: does not know its kind
+12 fixed64 235 7 0x1ffffffffff: not granted
 12 drop 5: no image of a container
 12 drop 16: ns-user
 12 drop 18: ns-mnt

@@ -7,6 +7,7 @@
 #       image-edit.py IMAGE feature NAME         with a feature of the format that nobody knows
 #       image-edit.py IMAGE kind NUMBER FLAGS    with a record of a kind that nobody knows, before the end
 #       image-edit.py IMAGE format NUMBER        of another format
+#       image-edit.py IMAGE fixed64 KIND FIELD V with that value of a fixed64 field in all records of a kind
 #
 # Frames, checksums, counts and the SHA-256 of the last record are made again by docs/FORMAT.md, not by the engine's code.
 import hashlib
@@ -51,9 +52,13 @@ def fields(p):  # (number, bytes as they stand)
     while at < len(p):
         start = at
         tag = take()
-        n = take()
-        if tag & 7 == 2:
+        if tag & 7 == 1:
+            at += 8
+        elif tag & 7 == 2:
+            n = take()
             at += n
+        else:
+            take()
         yield tag >> 3, p[start:at]
 
 
@@ -75,6 +80,11 @@ elif what in ("cpu", "feature"):
     frames[0][3] = b"".join(text for _, text in sorted(have, key=lambda f: f[0]))
 elif what == "kind":
     frames.append([int(args[0]), int(args[1]), 1, b""])
+elif what == "fixed64":
+    kind, field, value = (int(a, 0) for a in args)
+    for f in frames:
+        if f[0] == kind:
+            f[3] = b"".join(varint(n << 3 | 1) + struct.pack("<Q", value) if n == field else text for n, text in fields(f[3]))
 elif what == "format":
     head = head[:8] + struct.pack("<I", int(args[0])) + head[12:]
 

@@ -116,12 +116,6 @@ WEAK int restore_seccomp(struct restore *rs, const void **ret, size_t *ret_n, st
         return 1;
 }
 
-WEAK uint64_t restore_caps(struct restore *rs)
-{
-        (void)rs;
-        return ~UINT64_C(0);
-}
-
 WEAK const struct vdso_place *restore_vdso(struct restore *rs)
 {
         static const struct vdso_place none;
