@@ -580,6 +580,7 @@ static void kill_tree(struct restore *rs)
 {
         if (rs->s.cgroup_fd >= 0)
                 (void)cgroup_kill(rs->s.cgroup_fd, NULL);
+        (void)pidfd_signal(rs->s.init_pidfd, SIGKILL, NULL); /* also when nothing but the stub was there yet */
         for (size_t i = 0; i < rs->n_task; i++)
                 if (rs->task[i].pidfd >= 0)
                         (void)pidfd_signal(rs->task[i].pidfd, SIGKILL, NULL);
@@ -639,7 +640,7 @@ void session_undo(struct restore *rs)
 {
         if (!rs)
                 return;
-        if (rs->state == RESTORE_BUILDING || rs->state == RESTORE_READY)
+        if (rs->state != RESTORE_PARKED)
                 kill_tree(rs);
         restore_free(rs);
 }

@@ -87,7 +87,8 @@ int session_kill(const struct subject *s, struct dump *d, struct err *err);
 struct image;
 /* Every record type that a checkpoint may hold: the planners' and the kinds'. */
 const struct record_types *session_record_types(void);
-/* CHECK … PH_CONFINE from a verified image (a directory, or what a stream has staged). The image stays the caller's. */
+/* CHECK … PH_CONFINE from a verified image (a directory, or what a stream has staged). The image stays the caller's. On failure the
+ * tree has ended, the stub too. */
 int session_prepare(const struct subject *s, struct image *img, struct restore **ret, struct err *err);
 /* PH_PARK: all tasks detached under a frozen cgroup; nothing of the container lives in the caller afterwards. */
 int session_park(struct restore *r, struct err *err);
