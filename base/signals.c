@@ -41,7 +41,7 @@ int signals_check(const char *what, const char *on, struct err *err)
         return 0;
 }
 
-void signals_release(const sigset_t *before)
+void signals_release(const sigset_t *before, int r)
 {
         const struct timespec none = {};
         sigset_t set;
@@ -49,5 +49,6 @@ void signals_release(const sigset_t *before)
         set_of(&set);
         while (sigtimedwait(&set, NULL, &none) > 0)
                 ;
-        (void)sigprocmask(SIG_SETMASK, before, NULL);
+        if (r < 0)
+                (void)sigprocmask(SIG_SETMASK, before, NULL);
 }

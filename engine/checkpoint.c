@@ -83,7 +83,7 @@ static int dump_subject(const struct subject *s, const char *dir, bool leave_run
         if (r < 0)
                 return r;
         r = dump_held(s, dir, leave_running, ret, err);
-        signals_release(&before);
+        signals_release(&before, r);
         return r;
 }
 

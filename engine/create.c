@@ -283,7 +283,7 @@ int ct_create(struct node *n, const struct ct_create *c, struct err *err)
                 if (signals_check("cannot create the container", c->name, err) < 0)
                         r = -EX_INTERRUPTED;
         }
-        signals_release(&before);
+        signals_release(&before, r);
         return r;
 }
 

@@ -198,6 +198,6 @@ int template_create(struct node *n, const struct template_options *o, struct err
         r = make(dir, o, suite, err);
         if (r < 0 && signals_check(cannot, o->name, err) < 0)
                 r = -EX_INTERRUPTED;
-        signals_release(&before);
+        signals_release(&before, r);
         return r;
 }

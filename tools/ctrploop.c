@@ -47,7 +47,7 @@ static int run_create(const struct args *a, struct err *err)
         /* A Ctrl-C ends mke2fs, and its failure is no news then. */
         if (r < 0 && signals_check("cannot create the image", a->operand[0], err) < 0)
                 r = -EX_INTERRUPTED;
-        signals_release(&before);
+        signals_release(&before, r);
         return r;
 }
 
