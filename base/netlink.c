@@ -548,6 +548,25 @@ int nl_link_delete(struct nl *n, const char *name, struct err *err)
 
 /* ---- the packet block ---- */
 
+int nl_link_autoconf(struct nl *n, const char *name, bool on, struct err *err)
+{
+        static const char what[] = "cannot set the IPv6 address generation of a link";
+        struct nl_link l;
+        int r = nl_link_get(n, name, &l, err);
+
+        if (r != 0)
+                return r < 0 ? r : nl_failed(err, NLE_NODEV, what, name);
+        _cleanup_nlmsg_ struct nl_msg *m = link_msg(RTM_SETLINK, 0, AF_UNSPEC, l.index);
+        struct nlattr *spec = m ? nla_nest_start(m, IFLA_AF_SPEC | NLA_F_NESTED) : NULL;
+        struct nlattr *six = spec ? nla_nest_start(m, AF_INET6 | NLA_F_NESTED) : NULL;
+        if (!six || nla_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, on ? IN6_ADDR_GEN_MODE_EUI64 : IN6_ADDR_GEN_MODE_NONE) < 0)
+                return nl_failed(err, NLE_NOMEM, what, name);
+        nla_nest_end(m, six);
+        nla_nest_end(m, spec);
+        r = send_change(n, &m);
+        return r < 0 && r != -NLE_AF_NOSUPPORT ? nl_failed(err, r, what, name) : 0;
+}
+
 static int set_port_state(struct nl *n, const char *port, int index, uint8_t state, struct err *err)
 {
         static const char what[] = "cannot set the state of a bridge port";

@@ -27,6 +27,8 @@ int nl_links(struct nl *n, struct nl_link **ret, size_t *ret_n, struct err *err)
 int nl_veth_create(struct nl *n, const char *name, const char *bridge, int netns_fd, const char *inner,
                    const unsigned char mac[6], struct err *err);
 int nl_link_up(struct nl *n, const char *name, bool up, struct err *err);
+/* Whether IPv6 gives the link an address of its own accord when it comes up (and asks the network about it). Fine without IPv6. */
+int nl_link_autoconf(struct nl *n, const char *name, bool on, struct err *err);
 int nl_link_mtu(struct nl *n, const char *name, unsigned mtu, struct err *err);
 /* IFF_* that its user may choose, but for IFF_UP. */
 #define NL_LINK_FLAGS (IFF_NOARP | IFF_ALLMULTI | IFF_PROMISC | IFF_MULTICAST | IFF_DYNAMIC | IFF_DEBUG | IFF_NOTRAILERS)

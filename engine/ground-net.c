@@ -62,6 +62,10 @@ static int inside(struct ground *g, struct nl *in, bool link, struct err *err)
                 if (r == 0)
                         r = addresses(in, c->ip6, c->n_ip6, err);
         }
+        /* A container that is restored may still run elsewhere: nothing of it may be heard before its port is blocked, and the bridge
+         * lets a port forward as soon as both ends are up. Its addresses are records. */
+        if (r >= 0 && g->purpose != GROUND_START)
+                r = nl_link_autoconf(in, INNER, false, err);
         return r < 0 ? r : nl_link_up(in, INNER, true, err);
 }
 
@@ -117,6 +121,8 @@ int ground_net(struct ground *g, struct err *err)
                 r = nl_link_up(out, g->ct->port, true, err);
         if (r == 0 && link)
                 r = nl_port_block(out, g->ct->port, true, err);
+        if (r == 0 && link && g->purpose != GROUND_START)
+                r = nl_link_autoconf(in, INNER, true, err);
         if (r == 0 && link)
                 r = gateways(g, in, err);
         return r < 0 ? err_wrap(err, "cannot connect the container", "%s", g->ct->name) : 0;

@@ -308,6 +308,40 @@ static void check_announce(struct net *x)
         CHECK(nl_announce("none", moved, &four, &e) == -EX_UNKNOWN);
 }
 
+/* Frames that a link has received; those of the kernel's own IPv6 are what is waited for. */
+static unsigned long long received(const char *link)
+{
+        char line[512], name[32];
+        unsigned long long bytes, packets = 0, found = 0;
+        FILE *f = fopen("/proc/self/net/dev", "re");
+
+        CHECK(f);
+        while (fgets(line, sizeof(line), f))
+                if (sscanf(line, " %31[^:]: %llu %llu", name, &bytes, &packets) == 3 && str_eq(name, link)) {
+                        found = packets;
+                        break;
+                }
+        fclose(f);
+        return found;
+}
+
+/* A link that comes up without address generation says nothing, where one with it asks for its address. */
+static void check_silence(struct net *x)
+{
+        OK(nl_veth_create(x->here, "s0", NULL, -1, "s1", NULL, err));
+        OK(nl_veth_create(x->here, "t0", NULL, -1, "t1", NULL, err));
+        OK(nl_link_autoconf(x->here, "s0", false, err));
+        OK(nl_link_autoconf(x->here, "s1", false, err));
+        static const char *const all[] = {"s0", "s1", "t0", "t1"};
+        for (int i = 0; i < 4; i++)
+                OK(nl_link_up(x->here, all[i], true, err));
+        UNTIL(received("t0") > 0);
+        usleep(300000);
+        CHECK(received("s0") == 0 && received("s1") == 0);
+        OK(nl_link_delete(x->here, "s0", err));
+        OK(nl_link_delete(x->here, "t0", err));
+}
+
 static void test(void)
 {
         struct net x = {};
@@ -318,6 +352,7 @@ static void test(void)
         check_odd_routes(&x);
         check_block(&x);
         check_announce(&x);
+        check_silence(&x);
         OK(nl_link_delete(x.here, "v0", err));
         OK(nl_link_delete(x.here, "v0", err)); /* missing is fine */
         struct nl_link l;
