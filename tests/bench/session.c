@@ -211,7 +211,7 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: %s LOAD CGROUP DIR frozen|memory AMOUNT ROUNDS, or %s agent\n", argv[0], argv[0]);
                 return 2;
         }
-        struct trial r = {.program = argv[1], .stem = "bench", .cgroup = argv[2],
+        struct trial r = {.master = -1, .program = argv[1], .stem = "bench", .cgroup = argv[2],
                           .s = {.init_pidfd = -1, .cgroup_fd = -1, .root_fd = -1, .console_index = -1, .caps = ~UINT64_C(0),
                                 .sock = -1, .sock_fd = -1, .fssync_fd = -1}};
         if (snprintf(r.dir, sizeof(r.dir), "%s", argv[3]) >= (int)sizeof(r.dir)) {
