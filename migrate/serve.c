@@ -120,6 +120,6 @@ int migrate_serve(const struct log *log, int in, int out, struct err *err)
         if (r == 0 && status > 128)
                 return err_set(err, EX_FAIL, "the worker of the migration was killed", "by a signal", "signal %d", status - 128);
         if (r == 0 && status) /* the other node has been told why, as far as it listens */
-                return err_set(err, (enum exit_code)status, "the migration to this node has not come about", "the other node has been told why", "%s", "ctrmigrate --serve");
+                return err_set(err, status, "the migration to this node has not come about", "the other node has been told why", "%s", "ctrmigrate --serve");
         return r < 0 ? r : 0;
 }
