@@ -91,11 +91,12 @@ static int read_dead(struct dump *d, int procfd, const struct proc_stat *st, str
 /* A child of task i that is none of ours. */
 static int add_dead(struct dump *d, size_t i, pid_t pid, struct err *err)
 {
-        _cleanup_close_ int procfd = proc_open(pid, NULL);
+        struct err e = {};
+        _cleanup_close_ int procfd = proc_open(pid, &e);
         struct proc_stat st;
 
-        if (procfd < 0 || proc_stat_read(procfd, &st, NULL) < 0)
-                return 0; /* nobody has to wait for it: it has gone by itself */
+        if (procfd < 0 || proc_stat_read(procfd, &st, &e) < 0) /* nobody had to wait for it: it has gone by itself; or we cannot look */
+                return e.sys == ENOENT || e.sys == ESRCH ? 0 : err_take(err, &e);
         if (st.state != 'Z' && st.state != 'X')
                 return refuse(pid, &st, err, "a child of the container is in no cgroup of it",
                               "move it into the container's cgroup, or end it");
