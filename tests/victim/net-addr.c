@@ -67,15 +67,6 @@ static void read_addresses(struct lines *l)
         request_lines(NETLINK_ROUTE, &m, sizeof(struct ifaddrmsg), IFA_CACHEINFO, lines_add, l);
 }
 
-/* An address is tentative until duplicate detection is over: the link-local one for its first second. */
-static bool tentative(const struct lines *l)
-{
-        for (unsigned i = 0; i < l->n; i++)
-                if (strncmp(l->at[i], "0a", 2) == 0 && strtoul((char[]){l->at[i][4], l->at[i][5], 0}, NULL, 16) & IFA_F_TENTATIVE)
-                        return true;
-        return false;
-}
-
 /* Of `ip`: the seconds that are left. */
 static uint32_t left_of(const char *ip)
 {
@@ -113,16 +104,14 @@ int main(int argc, char **argv)
                 VICTIM_MUST(e == 0);
         }
         VICTIM_MUST(change(&gone, RTM_DELADDR) == 0);
-        do
-                read_addresses(&before);
-        while (tentative(&before));
+        addresses_settle();
+        read_addresses(&before);
         VICTIM_MUST(before.n >= sizeof(added) / sizeof(added[0]));
 
         victim_wait(&v);
 
-        do
-                read_addresses(&after);
-        while (tentative(&after));
+        addresses_settle();
+        read_addresses(&after);
         lines_compare(&v, &before, &after);
         uint32_t left = left_of("10.96.0.1"), left6 = left_of("fd97::1");
         VICTIM_CHECK(&v, left > 80000 && left <= 90000, "%u seconds are left of 90000 (IPv4)", left);

@@ -119,11 +119,13 @@ int main(int argc, char **argv)
         VICTIM_MUST(getenv("container"));   /* it would change the node otherwise */
         victim_begin(&v, argc, argv);
         change_all();
+        addresses_settle();
         read_routes(&before);
         VICTIM_MUST(before.n >= sizeof(added) / sizeof(added[0]));
 
         victim_wait(&v);
 
+        addresses_settle();
         read_routes(&after);
         lines_compare(&v, &before, &after);
         return victim_end(&v);

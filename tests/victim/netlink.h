@@ -97,3 +97,28 @@ static inline void request_lines(int protocol, struct request *m, size_t head, u
                 }
         }
 }
+
+/* For addresses_settle(). */
+static inline void address_tentative(void *any, const char *line)
+{
+        /* Of the head in hex: its first byte is the family, its third the flags. */
+        if (strncmp(line, "0a", 2) == 0 && strtoul((char[]){line[4], line[5], 0}, NULL, 16) & IFA_F_TENTATIVE)
+                *(bool *)any = true;
+}
+
+/*
+ * Until duplicate detection is over an IPv6 address is tentative, and has no route to itself in the table local: the link-local
+ * one for up to two seconds after its link came up. Sleeps until no address is.
+ */
+static inline void addresses_settle(void)
+{
+        const struct timespec tick = {.tv_nsec = 10000000};
+
+        for (bool any = true; any;) {
+                struct request m = {.h = {.nlmsg_type = RTM_GETADDR, .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg))}};
+                any = false;
+                request_lines(NETLINK_ROUTE, &m, sizeof(struct ifaddrmsg), IFA_CACHEINFO, address_tentative, &any);
+                if (any)
+                        VICTIM_MUST(nanosleep(&tick, NULL) == 0);
+        }
+}
