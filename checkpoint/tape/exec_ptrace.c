@@ -4,7 +4,7 @@
  *
  * All tapes are written and started before the first is waited for, so that many tasks work at once. Two tapes of one
  * thread are played in their order, in rounds. A tape goes over in one write (entries, then data with its places filled in),
- * and comes back in one read. After each play the program's registers and mask are back, as tracee.c demands.
+ * and comes back in one read. After each play the program's registers and mask are back, as seize.c demands.
  *
  * While the agent runs all signals but SIGTRAP are blocked. What may still stop it is passed over: the EVENT_STOPs of
  * INTERRUPT, group-stop and SIGCONT, and SIGSTOP itself, which takes effect when the thread is let go. A SIGTRAP that is not

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Inside of a tracee: shared by tracee.c (stops and registers), agent.c, exec_ptrace.c and restart.c. */
+/* Inside of a tracee, for the files of this folder alone. By layers, the lowest first: a file calls what stands above its own part here. */
 #pragma once
 
 #include "checkpoint/tape/tracee.h"
@@ -40,6 +40,46 @@ struct tracee {
 #define MASK_AGENT (~(UINT64_C(1) << (SIGTRAP - 1)))
 #define MASK_ALL (~UINT64_C(0))
 
+/* ---- restart.c: pure ---- */
+
+/* The system call that a restart_syscall (219) stands for, told by the program's code before rip and its arguments; -1. */
+long restart_true_nr(const struct user_regs_struct *regs, const uint8_t *code, size_t n);
+/* rax = -4 of a call that a stop interrupts although no signal came, and that may be started again. */
+bool restart_hides_eintr(long nr, uint64_t arg1, bool so_rcvtimeo);
+/* What is left of a time, and a time in whole milliseconds. */
+uint64_t restart_less(uint64_t ns, uint64_t slept);
+uint64_t restart_ms(uint64_t ns);
+
+/* ---- memory.c (and tracee_mem_read, tracee_mem_write) ---- */
+
+/* Small reads without a descriptor; false where the program has nothing there. */
+bool tracee_peek(struct tracee *t, uint64_t addr, void *buf, size_t n);
+
+/* ---- tracee.c: requests of ptrace(2) ---- */
+
+/* Of a thread: 0, or -errno. */
+int tracee_request_seize(struct tracee *t);
+int tracee_request_detach(struct tracee *t);
+int tracee_request_options(struct tracee *t, struct err *err);
+enum resume { RESUME_CONT, RESUME_SYSCALL };
+int tracee_resume(struct tracee *t, enum resume how, int sig);
+int tracee_interrupt(struct tracee *t);
+/* si_code of the signal it is about to get; 0 if that cannot be read. */
+int tracee_signal_code(struct tracee *t);
+int tracee_regs_read(struct tracee *t, struct user_regs_struct *ret, struct err *err);
+int tracee_regs_write(struct tracee *t, const struct user_regs_struct *regs, struct err *err);
+int tracee_mask_read(struct tracee *t, struct err *err);
+/* The program's own registers and mask, and others: while these are in, the task dies with us (TRACEE_EXITKILL). */
+int tracee_own(struct tracee *t, struct err *err);
+int tracee_foreign(struct tracee *t, const struct user_regs_struct *regs, uint64_t mask, struct err *err);
+/* All 0: none is registered, or the kernel does not tell (before 5.13). */
+struct rseq_conf { uint64_t ptr; uint32_t size, sig, flags, pad; };
+struct rseq_conf tracee_rseq(struct tracee *t);
+/* Syscall user dispatch off while the agent works, and on again. Unknown to kernels before 6.4. */
+void tracee_sud(struct tracee *t, bool off);
+
+/* ---- stops.c ---- */
+
 enum stop {
         STOP_GONE,       /* ended */
         STOP_EVENT,      /* PTRACE_EVENT_STOP: INTERRUPT, group-stop, SIGCONT */
@@ -49,39 +89,28 @@ enum stop {
         STOP_NONE        /* not within the time */
 };
 enum stop tracee_next_stop(struct tracee *t, unsigned ms, int *ret_sig);
-
-enum resume { RESUME_CONT, RESUME_SYSCALL };
-int tracee_resume(struct tracee *t, enum resume how, int sig);
-int tracee_interrupt(struct tracee *t);
-int tracee_regs_read(struct tracee *t, struct user_regs_struct *ret, struct err *err);
-int tracee_regs_write(struct tracee *t, const struct user_regs_struct *regs, struct err *err);
-/* si_code of the signal it is about to get; 0 if that cannot be read. */
-int tracee_signal_code(struct tracee *t);
-/* The program's own registers and mask, and others: while these are in, the task dies with us (TRACEE_EXITKILL). */
-int tracee_own(struct tracee *t, struct err *err);
-int tracee_foreign(struct tracee *t, const struct user_regs_struct *regs, uint64_t mask, struct err *err);
 /* From whatever stop to an EVENT_STOP without a user instruction. */
 int tracee_settle(struct tracee *t, struct err *err);
 /* Runs to the next syscall stop, over whatever else comes. */
 int tracee_to_syscall_stop(struct tracee *t, struct err *err);
-/* Syscall user dispatch off while the agent works, and on again. Unknown to kernels before 6.4. */
-void tracee_sud(struct tracee *t, bool off);
+/* In the middle of a failed injection or play: no more stops are expected of it. */
+int tracee_lost(struct tracee *t, const char *what, struct err *err);
+/* Those that were killed are reaped side by side, because they may wait for each other: a leader for its threads, the last thread
+ * of an init for every task of its pid namespace. */
+void tracee_await_ends(struct tracee *t[], size_t n, unsigned ms);
+
+/* ---- inject.c, insn.c ---- */
+
 /* Runs one call at the `syscall` instruction `insn` by two syscall stops: no SIGTRAP involved. Own registers after. */
 int tracee_inject(struct tracee *t, uint64_t insn, long nr, const uint64_t arg[6], int64_t *ret, struct err *err);
-/* Small reads without a descriptor; false where the program has nothing there. */
-bool tracee_peek(struct tracee *t, uint64_t addr, void *buf, size_t n);
 /* A `syscall` instruction of the target outside of the agent. */
 int tracee_find_syscall(struct tracee *t, uint64_t *ret, struct err *err);
+
+/* ---- agent.c ---- */
+
 /* Address of the agent's own `syscall` instruction. */
 uint64_t agent_insn(const struct tracee *t);
 /* Makes the tape area at least `bytes` long. */
 int agent_room(struct tracee *t, size_t bytes, struct err *err);
 /* After the int3s of a play: the program's SIG_IGN of SIGTRAP back. */
 int agent_mend(struct tracee *t, struct err *err);
-/* In the middle of a failed injection or play: no more stops are expected of it. */
-int tracee_lost(struct tracee *t, const char *what, struct err *err);
-
-/* The system call that a restart_syscall (219) stands for, told by the program's code before rip and its arguments; -1. */
-long restart_true_nr(const struct user_regs_struct *regs, const uint8_t *code, size_t n);
-/* rax = -4 of a call that a stop interrupts although no signal came, and that may be started again. */
-bool restart_hides_eintr(long nr, uint64_t arg1, bool so_rcvtimeo);
