@@ -6,8 +6,8 @@
  * The order was measured (docs/ARCHITECTURE.md, "TCP"):
  *
  *   dump     settle: pace, wait until nothing is in flight · the port closes · quiesce: REPAIR 1 · take
- *   restore  REPAIR 1 · buffers · sequence numbers less the queues · bind · connect · options · receive queue · sent part of the
- *            send queue · NO_QUEUE · window with snd_wnd 0
+ *   restore  REPAIR 1 · buffers · sequence numbers less the queues · bind · connect · options · receive queue · window with
+ *            snd_wnd 0 · size of segments · sent part of the send queue · NO_QUEUE
  *   park     TCP_TIMESTAMP as late as possible, once · REPAIR −1 (off, without a probe) · the unsent tail, which a zero window
  *            holds back · cork
  *   GO       REPAIR 0 on each socket, by whoever plays it: a window probe, whose answer opens the window
@@ -476,6 +476,24 @@ static int queue_bytes(struct restore *rs, uint64_t id, const struct tcp_conn *c
         return restore_bytes(rs, id, 0, *ret, total, err);
 }
 
+/*
+ * A connect() in repair reckons with segments of 536 bytes (IPv4) or 1220 (IPv6), and the options that come after it do not make it
+ * reckon again. Setting IP options of no length does (do_ip_setsockopt()), with the largest window that the peer has shown. For
+ * IPv6 (ipv6_update_options()) there must be a set of options: an empty one, of a control message too short to be one, which goes
+ * again with the removal of a routing header that is not in it.
+ */
+static void plan_segments(struct tape *t, uint64_t id, const struct tcp_conn *c)
+{
+        const uint32_t none = 0;
+
+        if (c->peer.ss_family == AF_INET) {
+                TAPE(t, SYS_setsockopt, A_FD(id), A_IMM(IPPROTO_IP), A_IMM(IP_OPTIONS), A_IMM(0), A_IMM(0));
+                return;
+        }
+        tape_setopt(t, A_FD(id), IPPROTO_IPV6, IPV6_2292PKTOPTIONS, &none, sizeof(none));
+        TAPE(t, SYS_setsockopt, A_FD(id), A_IMM(IPPROTO_IPV6), A_IMM(IPV6_RTHDR), A_IMM(0), A_IMM(0));
+}
+
 static int plan_connection(struct restore *rs, uint64_t id, const struct tcp *x, struct err *err)
 {
         struct tape *t = restore_tape(rs, (struct actor){ ACTOR_SELF, 0 });
@@ -495,11 +513,12 @@ static int plan_connection(struct restore *rs, uint64_t id, const struct tcp *x,
         tcp_options_plan(t, A_FD(id), x, TCP_EARLY);
         tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE);
         tape_send(t, id, q, c->inq, 0);
+        struct tcp_repair_window w = { c->snd_wl1, 0, c->max_window, c->rcv_wnd, c->rcv_wup };
+        tape_setopt(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_WINDOW, &w, sizeof(w));
+        plan_segments(t, id, c);
         tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
         tape_send(t, id, q + c->inq, c->outq - c->unsent, 0);
         tape_setint(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
-        struct tcp_repair_window w = { c->snd_wl1, 0, c->max_window, c->rcv_wnd, c->rcv_wup };
-        tape_setopt(t, A_FD(id), IPPROTO_TCP, TCP_REPAIR_WINDOW, &w, sizeof(w));
         return 0;
 }
 

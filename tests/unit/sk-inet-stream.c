@@ -124,7 +124,7 @@ Test(sk_inet_stream, golden_connection)
         option(m, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         option(m, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         (void)established(m);
-        kt_golden(t, PH_BIND, "tape of self 0, 17 calls\n"
+        kt_golden(t, PH_BIND, "tape of self 0, 18 calls\n"
                               "# restore a TCP connection (1)\n"
                               "0 setsockopt(fd#1, 6, 19, hex:01000000, 4)\n"
                               "1 setsockopt(fd#1, 1, 32, hex:05800000, 4)\n"
@@ -139,10 +139,11 @@ Test(sk_inet_stream, golden_connection)
                               "10 setsockopt(fd#1, 6, 1, hex:01000000, 4)\n"
                               "11 setsockopt(fd#1, 6, 20, hex:01000000, 4)\n"
                               "12 sendto(fd#1, hex:696e71, 3, 0, 0, 0) = 3\n"
-                              "13 setsockopt(fd#1, 6, 20, hex:02000000, 4)\n"
-                              "14 sendto(fd#1, hex:6f7574, 3, 0, 0, 0) = 3\n"
-                              "15 setsockopt(fd#1, 6, 20, hex:00000000, 4)\n"
-                              "16 setsockopt(fd#1, 6, 29, hex:0000000000000000000001000000010000000000, 20)\n");
+                              "13 setsockopt(fd#1, 6, 29, hex:0000000000000000000001000000010000000000, 20)\n"
+                              "14 setsockopt(fd#1, 0, 4, 0, 0)\n"
+                              "15 setsockopt(fd#1, 6, 20, hex:02000000, 4)\n"
+                              "16 sendto(fd#1, hex:6f7574, 3, 0, 0, 0) = 3\n"
+                              "17 setsockopt(fd#1, 6, 20, hex:00000000, 4)\n");
         kt_golden(t, PH_PARK, "tape of self 0, 7 calls\n"
                               "# queue the tail of a TCP connection (1)\n"
                               "0 setsockopt(fd#1, 6, 24, hex:00000000, 4)\n"

@@ -15,7 +15,7 @@
 #include "tests/victim/victim.h"
 
 struct ends { int server, client; };
-struct tcp_state { int listener, bound; struct ends quiet, full; size_t sent; };
+struct tcp_state { int listener, bound; struct ends quiet, full; size_t sent; unsigned segment[4]; };
 
 static inline void option(int fd, int level, int name, int v)
 {
@@ -113,6 +113,23 @@ static inline struct ends pair(int listener)
         return e;
 }
 
+/* Bytes of a full segment. */
+static inline unsigned segment(int fd)
+{
+        struct tcp_info info = {0};
+        socklen_t n = sizeof(info);
+
+        return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ? 0 : info.tcpi_snd_mss;
+}
+
+static inline void segments(const struct tcp_state *s, unsigned ret[4])
+{
+        const int fd[4] = {s->quiet.server, s->quiet.client, s->full.server, s->full.client};
+
+        for (unsigned i = 0; i < 4; i++)
+                ret[i] = segment(fd[i]);
+}
+
 static inline void tcp_build(struct tcp_state *s, int family)
 {
         bool calm = getenv("VICTIM_CALM") && getenv("VICTIM_CALM")[0] == '1';
@@ -127,10 +144,17 @@ static inline void tcp_build(struct tcp_state *s, int family)
         s->full = pair(s->listener);
         option(s->full.server, SOL_SOCKET, SO_SNDBUF, 1 << 20);
         s->sent = fill(s->full.server, 0, calm ? 20000 : 64u << 20);
+        segments(s, s->segment);
 }
 
 static inline void tcp_verify(struct tcp_state *s, struct victim *v, int family)
 {
+        unsigned now[4];
+
+        /* Of a fast link they are half the largest window that the peer has shown when they were reckoned last, which may grow. */
+        segments(s, now);
+        for (unsigned i = 0; i < 4; i++)
+                VICTIM_CHECK(v, now[i] >= s->segment[i], "segments of connection %u had %u bytes and have %u", i, s->segment[i], now[i]);
         VICTIM_CHECK(v, fcntl(s->listener, F_GETFD) == FD_CLOEXEC && fcntl(s->quiet.client, F_GETFD) == 0, "close-on-exec is lost");
         if (drain(v, s->quiet.client, 0, 30000, "client of the quiet one") && drain(v, s->quiet.server, 0, 70, "server of the quiet one"))
                 talk(v, s->quiet, "the quiet one");
