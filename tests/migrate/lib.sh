@@ -109,7 +109,7 @@ web_up() {
 }
 
 watch_start() {
-        rm -f "$WORK/stop-watch"
+        rm -f "$WORK/stop-watch" "$WORK/watch.err"
         mid "$BUILD/tests/client/watch" client "$WORK/stop-watch" >"$WORK/watch.json" 2>"$WORK/watch.err" &
         WATCH=$!
         until grep -q ready "$WORK/watch.err" 2>/dev/null; do sleep 0.05; done

@@ -59,6 +59,7 @@ killed() {
         local name=$1 mode=$2 why="" before during i pid
         before=$("$B/tests/ploop-probe" maps $WORDS)
         writers || { result "$name" "no writers: $(cat writer.log)"; return; }
+        : >copier.log # what the one before has said would be taken for its word until it runs
         "$B/tests/ploop-copier" m a.img b.img 3 "$mode" "$CG" >copier.log 2>&1 &
         pid=$!
         for i in {1..300}; do grep -q stalled copier.log && break; sleep 0.1; done
