@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rtnetlink: addresses, and neighbours through libnl-route (base/netlink.h). Routes are netroute.c.
+ * rtnetlink: addresses (base/netlink.h). Routes are netroute.c, neighbours netneigh.c.
  *
  * IPv6 addresses are added without duplicate detection: it would keep a moved address unusable for a second, and the address is
  * ours by ownership of the container. Addresses are read attribute by attribute: libnl-route passes over what it does
@@ -14,14 +14,10 @@
 
 #include <errno.h>
 #include <linux/if_addr.h>
-#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
 #include "base/str.h"
-
-DEFINE_CLEANUP(struct rtnl_neigh *, rtnl_neigh_put)
-#define _cleanup_rtneigh_ CLEANUP(rtnl_neigh_putp)
 
 /* What can be asked for; the rest of the flags is the kernel's report (permanent, tentative, dadfailed …). */
 #define ADDR_FLAGS (IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN)
@@ -324,73 +320,4 @@ int nl_addr_del(struct nl *n, const struct nl_addr *a, struct err *err)
                 return index;
         int r = change(n, RTM_DELADDR, 0, a, index, 0);
         return r < 0 && r != -NLE_NOADDR ? nl_failed(err, r, "cannot remove an address", nl_ip_text(&a->ip, on)) : 0;
-}
-
-/* ---- neighbours ---- */
-
-int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err)
-{
-        static const char what[] = "cannot add a neighbour";
-        _cleanup_rtneigh_ struct rtnl_neigh *g = rtnl_neigh_alloc();
-        _cleanup_nladdr_ struct libnl_addr *ip = nl_addr_from(&x->ip);
-        _cleanup_nladdr_ struct libnl_addr *mac = nl_addr_build(AF_LLC, x->mac, sizeof(x->mac));
-        char on[NL_IP_TEXT];
-
-        if (!g || !ip || !mac)
-                return no_memory(err, what);
-        int index = nl_index(n, x->link, err);
-        if (index < 0)
-                return index;
-        rtnl_neigh_set_ifindex(g, index);
-        rtnl_neigh_set_lladdr(g, mac);
-        rtnl_neigh_set_state(g, x->state ? x->state : NUD_REACHABLE);
-        int r = rtnl_neigh_set_dst(g, ip);
-        if (r == 0)
-                r = rtnl_neigh_add(n->sock, g, NLM_F_CREATE | NLM_F_REPLACE);
-        return r < 0 ? nl_failed(err, r, what, nl_ip_text(&x->ip, on)) : 0;
-}
-
-static bool read_neigh(struct rtnl_neigh *g, const struct nl_names *names, struct nl_neigh *ret)
-{
-        struct nl_neigh x = {};
-        struct libnl_addr *mac = rtnl_neigh_get_lladdr(g);
-        int state = rtnl_neigh_get_state(g);
-
-        /* NOARP entries are computed by the kernel (multicast). */
-        if (!mac || nl_addr_get_len(mac) != sizeof(x.mac) || state < 0 || state & NUD_NOARP)
-                return false;
-        if (!nl_addr_to(rtnl_neigh_get_dst(g), &x.ip))
-                return false;
-        memcpy(x.mac, nl_addr_get_binary_addr(mac), sizeof(x.mac));
-        x.state = (uint16_t)state;
-        str_copy(x.link, sizeof(x.link), nl_name(names, rtnl_neigh_get_ifindex(g)));
-        *ret = x;
-        return true;
-}
-
-int nl_neighs(struct nl *n, struct nl_neigh **ret, size_t *ret_n, struct err *err)
-{
-        static const char what[] = "cannot list the neighbours";
-        _cleanup_nlnames_ struct nl_names *names = NULL;
-        _cleanup_nlcache_ struct nl_cache *cache = NULL;
-        struct list l = {.size = sizeof(struct nl_neigh)};
-        int r = nl_names_read(n, &names, err);
-
-        if (r < 0)
-                return r;
-        r = rtnl_neigh_alloc_cache(n->sock, &cache);
-        if (r < 0)
-                return nl_failed(err, r, what, "");
-        for (struct nl_object *o = nl_cache_get_first(cache); o && r == 0; o = nl_cache_get_next(o)) {
-                struct nl_neigh x;
-                if (read_neigh((struct rtnl_neigh *)o, names, &x))
-                        r = list_add(&l, &x);
-        }
-        if (r < 0) {
-                free(l.v);
-                return no_memory(err, what);
-        }
-        *ret = l.v;
-        *ret_n = l.n;
-        return 0;
 }

@@ -12,7 +12,6 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
-#include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 #undef nl_addr
 
@@ -38,6 +37,7 @@ int nl_ask(struct nl *n, int type, const void *head, size_t len, void (*each)(co
 /* One answer of each, pure. 1, 0: none of ours, <0: it cannot be held, and why. */
 int nl_route_read(const struct nlmsghdr *h, struct nl_route *ret, uint32_t *ret_index, const char **ret_why);
 int nl_addr_read(const struct nlmsghdr *h, struct nl_addr *ret, uint32_t *ret_index, const char **ret_why);
+int nl_neigh_read(const struct nlmsghdr *h, struct nl_neigh *ret, uint32_t *ret_index, const char **ret_why);
 #define NL_IP_TEXT 64
 const char *nl_ip_text(const struct ip_prefix *ip, char ret[NL_IP_TEXT]);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rtnetlink: sockets, links and the packet block (base/netlink.h). Addresses, routes and neighbours are netaddr.c.
+ * rtnetlink: sockets, links and the packet block (base/netlink.h). Addresses are netaddr.c, routes netroute.c, neighbours netneigh.c.
  *
  * Link messages are built and read here attribute by attribute on libnl-3: one request makes a veth pair with its
  * other end already in the container's namespace and this end already a port, and one answer holds the port's state

@@ -63,9 +63,13 @@ bool nl_route_same(const struct nl_route *a, const struct nl_route *b);         
  * a next hop object, an encapsulation …). */
 int nl_routes(struct nl *n, struct nl_route **ret, size_t *ret_n, struct err *err);
 
-struct nl_neigh { struct ip_prefix ip; unsigned char mac[6]; char link[16]; uint16_t state; };
-int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err);
-int nl_neighs(struct nl *n, struct nl_neigh **ret, size_t *ret_n, struct err *err);    /* with a MAC only */
+/* router, learned (extern_learn), managed, protocol: what its maker said of it. */
+struct nl_neigh { struct ip_prefix ip; unsigned char mac[6]; char link[16]; uint16_t state; uint8_t protocol;
+                  bool no_mac, router, learned, managed; };
+int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err);             /* replaces what is there */
+/* Those of ARP and neighbour discovery, the kernel's own included, of links with hardware addresses of six bytes. Proxied ones are
+ * another table. EX_UNSUPPORTED names one that nl_neigh cannot hold. */
+int nl_neighs(struct nl *n, struct nl_neigh **ret, size_t *ret_n, struct err *err);
 
 /* The packet block. true = port state disabled, false = forwarding (3). Idempotent; read back and compared. */
 int nl_port_block(struct nl *n, const char *port, bool blocked, struct err *err);

@@ -23,4 +23,13 @@ Test(net_neigh, records)
         BAD(a.ip = TEXT("\x0a\x58\x00\x01\x02"));
         BAD(a.mac = TEXT("\x02\x00"));
         BAD(a.link = TEXT(""));
+        BAD(a.mac = TEXT(""));                /* unknown, and of no interest */
+        BAD(a.has_noarp = a.noarp = a.permanent = true);
+        BAD(a.has_managed = a.managed = a.permanent = true);
+        BAD(a.has_protocol = true; a.protocol = 256);
+        BAD(a.mac = TEXT(""); a.has_learned = a.learned = a.has_noarp = a.noarp = true);
+        a = good;
+        a.mac = TEXT("");
+        a.has_managed = a.managed = true;
+        ACCEPTED(&kind_net_neigh, m);
 }
