@@ -56,4 +56,23 @@ Test(net_route, records)
         a.gateway = TEXT("\xfd\x88\0\0\0\0\0\0\0\0\0\0\0\0\0\x01");
         a.has_gateway = true;
         ACCEPTED(&kind_net_route, m);   /* by a router of the other family */
+
+        Gantry__NetRoute__Local l = GANTRY__NET_ROUTE__LOCAL__INIT, fine, *locals[] = {&l};
+        l.dst = TEXT("\x0a\x58\x00\x1e");
+        l.dst_bits = 32;
+        l.type = 2;
+        l.link = TEXT("eth0");
+        m.n_local = 1;
+        m.local = locals;
+        ACCEPTED(&kind_net_route, m);
+        fine = l;
+#define BAD_LOCAL(change)                                                                                    \
+        l = fine;                                                                                            \
+        change;                                                                                              \
+        cr_assert_eq(rec_check(&kind_net_route, &m.base), EX_IMAGE, "accepted: %s", #change)
+        BAD_LOCAL(l.dst_bits = 33);
+        BAD_LOCAL(l.dst = TEXT("\x0a"));
+        BAD_LOCAL(l.link = TEXT(""));
+        BAD_LOCAL(l.type = 0);
+        BAD_LOCAL(l.type = 10);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Routes of IPv4 and IPv6, of every type, with metrics and in other tables, added by the container itself; and the route of a
- * prefix that the kernel has made and the container has removed. In a container.
+ * Routes of IPv4 and IPv6, of every type, with metrics and in other tables, added by the container itself; and routes that the
+ * kernel has made for prefixes, addresses and links and the container has removed. In a container.
  */
 #include "tests/victim/netif.h"
 #include "tests/victim/netlink.h"
@@ -83,7 +83,12 @@ static int change(const struct route *r, uint16_t type)
 
 static void change_all(void)
 {
-        static const struct route gone = {AF_INET, "10.99.1.0", 24, RTN_UNICAST, RT_SCOPE_LINK, RTPROT_KERNEL, .src = "10.99.1.1", .link = "eth0"};
+        static const struct route gone[] = {
+                {AF_INET, "10.99.1.0", 24, RTN_UNICAST, RT_SCOPE_LINK, RTPROT_KERNEL, .src = "10.99.1.1", .link = "eth0"},
+                {AF_INET, "10.99.1.255", 32, RTN_BROADCAST, RT_SCOPE_LINK, RTPROT_KERNEL, .src = "10.99.1.1", .link = "eth0", .table = RT_TABLE_LOCAL},
+                {AF_INET6, "fd88::30", 128, RTN_LOCAL, RT_SCOPE_UNIVERSE, RTPROT_KERNEL, .link = "eth0", .table = RT_TABLE_LOCAL},
+                {AF_INET6, "ff00::", 8, RTN_MULTICAST, RT_SCOPE_UNIVERSE, RTPROT_KERNEL, .link = "eth0", .table = RT_TABLE_LOCAL, .metric = 256},
+        };
         struct ifreq r = {.ifr_name = "eth0:1"};
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a630101)};
         struct sockaddr_in mask = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xffffff00)};
@@ -99,7 +104,12 @@ static void change_all(void)
                         fprintf(stderr, "route %s: %s\n", added[i].dst, strerror(e));
                 VICTIM_MUST(e == 0);
         }
-        VICTIM_MUST(change(&gone, RTM_DELROUTE) == 0);
+        for (unsigned i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
+                int e = change(&gone[i], RTM_DELROUTE);
+                if (e)
+                        fprintf(stderr, "route %s: %s\n", gone[i].dst, strerror(e));
+                VICTIM_MUST(e == 0);
+        }
 }
 
 static void read_routes(struct lines *l)
