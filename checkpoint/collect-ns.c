@@ -393,14 +393,31 @@ static int unix_row(struct dump *d, const struct nlmsghdr *h, struct err *err)
         return 0;
 }
 
+static int signed_row(struct dump *d, const struct inet_diag_msg *m, unsigned left, struct err *err)
+{
+        const struct rtattr *a = (const struct rtattr *)(const void *)((const uint8_t *)m + NLMSG_ALIGN(sizeof(*m)));
+
+        while (RTA_OK(a, left) && a->rta_type != INET_DIAG_MD5SIG)
+                a = RTA_NEXT(a, left);
+        if (!RTA_OK(a, left))
+                return 0;
+        uint32_t *grown = realloc(d->signed_tcp, (d->n_signed_tcp + 1) * sizeof(*grown));
+        if (!grown)
+                return kind_nomem(err);
+        d->signed_tcp = grown;
+        grown[d->n_signed_tcp++] = m->idiag_inode;
+        return 0;
+}
+
 /* Rows with inode 0 belong to no descriptor: half-open requests, TIME_WAIT, connections nobody has accepted, orphans. */
 static int inet_row(struct dump *d, const struct nlmsghdr *h, struct err *err)
 {
         const struct inet_diag_msg *m = NLMSG_DATA(h);
 
-        (void)err;
-        if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) || m->idiag_inode != 0)
+        if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
                 return 0;
+        if (m->idiag_inode != 0)
+                return signed_row(d, m, h->nlmsg_len - (unsigned)NLMSG_LENGTH(sizeof(*m)), err);
         if (m->idiag_state == TCP_SYN_RECV)
                 d->stats.dropped_syn_recv++;
         else if (m->idiag_state == TCP_TIME_WAIT)
@@ -448,9 +465,10 @@ static int diag_tcp(struct dump *d, int fd, struct err *err)
 {
         static const int family[] = { AF_INET, AF_INET6 };
 
-        d->stats.dropped_syn_recv = d->stats.dropped_time_wait = d->orphans = 0;
+        d->stats.dropped_syn_recv = d->stats.dropped_time_wait = d->orphans = d->n_signed_tcp = 0;
         for (size_t i = 0; i < ELEMENTSOF(family); i++) {
-                struct inet_diag_req_v2 q = { .sdiag_family = (uint8_t)family[i], .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u };
+                struct inet_diag_req_v2 q = { .sdiag_family = (uint8_t)family[i], .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u,
+                                               .idiag_ext = 1 << (INET_DIAG_INFO - 1) /* with it come signatures */ };
                 int r = diag_dump(fd, &q, sizeof(q), inet_row, d, err);
                 if (r < 0)
                         return r;
@@ -522,7 +540,9 @@ int dump_diag(struct dump *d, struct err *err)
         struct unix_diag_req q = { .sdiag_family = AF_UNIX, .udiag_states = ~0u,
                                    .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN };
         int r = diag_dump(fd, &q, sizeof(q), unix_row, d, err);
-        if (r < 0 || net_external(d))
-                return r;
-        return diag_tcp(d, fd, err);
+        if (r >= 0)
+                r = diag_tcp(d, fd, err);
+        if (r >= 0 && net_external(d))   /* the node's own are not ours to count */
+                d->stats.dropped_syn_recv = d->stats.dropped_time_wait = d->orphans = 0;
+        return r;
 }

@@ -81,6 +81,7 @@ struct dump_ns { enum ns_type type; uint64_t ino, id; bool external; int fd; };
 struct dump_mntns { uint64_t ns; struct mountinfo *m; size_t n; uint64_t *id; int rootfd; bool external; };
 
 struct ux_row { uint32_t ino; struct unix_diag d; };
+struct fresh_socket { int family, type, protocol, fd; };
 
 struct dump {
         struct subject s;
@@ -100,6 +101,10 @@ struct dump {
         uint64_t orphans;                 /* connections without a descriptor */
         struct ux_row *ux;
         size_t n_ux;
+        uint32_t *signed_tcp;             /* inodes of TCP sockets with signatures (RFC 2385) */
+        size_t n_signed_tcp;
+        struct fresh_socket fresh_socket[8];
+        size_t n_fresh_socket;
         struct nl *nl;                    /* of the container's network namespace */
         struct err beyond[2];             /* an address and a route that nobody can hold; code 0: none */
         struct net_settings settings, fresh;   /* its own, and a new one's, which were read before the freeze */

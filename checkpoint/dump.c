@@ -637,6 +637,9 @@ void dump_free(struct dump *d)
         nl_free(d->nl);
         net_settings_done(&d->settings);
         net_settings_done(&d->fresh);
+        for (size_t i = 0; i < d->n_fresh_socket; i++)
+                fd_close(d->fresh_socket[i].fd);
+        free(d->signed_tcp);
         free(d->ux);
         free(d->mntns);
         free(d->bucket);

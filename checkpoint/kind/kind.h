@@ -77,11 +77,13 @@ struct file_facts {
         /* sockets */
         int family, type, protocol;  /* -1: no socket */
         uint8_t tcp_state;           /* TCP_ESTABLISHED …, 0 unless TCP */
+        bool tcp_signed;             /* with keys for signatures (TCP_MD5SIG) */
         const struct unix_diag *ux;
 };
 enum ns_type { NS_USER, NS_MNT, NS_PID, NS_NET, NS_UTS, NS_IPC, NS_CGROUP, NS_TIME, NS_N };
 /* What /proc does not show of a task: the collector asks by tape (a probe child for Landlock). */
 enum task_seen { TASK_SEEN_LANDLOCK = 1, TASK_SEEN_KEYRING = 2, TASK_SEEN_SUD = 4, TASK_SEEN_MEMPOLICY = 8, TASK_SEEN_SYSVSEM = 16,
+                 TASK_SEEN_AUTOGROUP = 64 /* its session's group has a nice value of its own */,
                  TASK_SEEN_PERSISTENT = 32 /* keys in a persistent keyring of the container; of its init */ };
 struct facts {
         enum obj_class cls;
@@ -191,6 +193,8 @@ uint32_t dump_gid(struct dump *d, uint32_t outside);
 /* The object id of the mm whose FILE `fd`-like link is the exe etc.: a path inside the container as the task's root sees it. */
 /* netlink socket in the namespace of a NETNS or LINK object. */
 struct nl *dump_nl(struct dump *d, const struct obj *o, struct err *err);
+/* A socket of the same family, type and protocol as o, just made in the container's network namespace, to compare with. Borrowed. */
+int dump_fresh_socket(struct dump *d, const struct obj *o, struct err *err);
 /* Settings of the container's network namespace; changed: not what a new namespace has. Borrowed. */
 #define NET_SETTING_MAX 4096u   /* bytes of a value */
 struct net_setting { const char *name, *value; bool changed; };

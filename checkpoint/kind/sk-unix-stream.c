@@ -342,7 +342,7 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         if (r >= 0)
                 r = sockbufs_take(fd, &buf, err);
         if (r >= 0)
-                r = sockopts_take(&kind_sk_unix_stream, o, fd, &so, err);
+                r = sockopts_take(&kind_sk_unix_stream, d, o, fd, &so, err);
         if (r < 0)
                 return r;
         UnixMsg *m = KIND_NEW(UnixMsg, gantry__sk_unix_stream__init);

@@ -2,8 +2,8 @@
 /*
  * Socket options by one table (sockopt.h).
  *
- * Kept are values that differ from those of a fresh socket of the same family made by the engine: most sockets have
- * two or three. The numbers in records are the table's, never reused.
+ * Kept are values that differ from those of a fresh socket of the same family in the container's network namespace: most
+ * sockets have two or three. The numbers in records are the table's, never reused.
  *
  * SO_SNDBUF and SO_RCVBUF double what they are given and stop autotuning: they have their own functions, with
  * SO_BUF_LOCK to set autotuning going again. Sockets of the internet have a table of their own (tcp-option.c).
@@ -21,7 +21,10 @@
 
 #define SO_BUF_LOCK_ 72 /* 5.16 */
 #define SO_PASSPIDFD_ 76 /* 6.5 */
-#define MAX_VALUES 32
+#define SO_RCVPRIORITY_ 82 /* 6.14 */
+#define SO_PASSRIGHTS_ 83 /* 6.16 */
+#define SO_INQ_ 84 /* 6.17 */
+#define MAX_VALUES 48
 
 enum form { INT, LINGER_, TIME };
 struct option { uint32_t number; int level, name; enum form form; enum sockopt_when when; };
@@ -51,6 +54,21 @@ static const struct option table[] = {
         {24, SOL_SOCKET, SO_PREFER_BUSY_POLL, INT, SOCKOPT_LATE},
         {25, SOL_SOCKET, SO_TIMESTAMP_NEW, INT, SOCKOPT_LATE},
         {26, SOL_SOCKET, SO_TIMESTAMPNS_NEW, INT, SOCKOPT_LATE},
+        {27, SOL_SOCKET, SO_TIMESTAMPING_NEW, INT, SOCKOPT_LATE},
+        {28, SOL_SOCKET, SO_REUSEADDR, INT, SOCKOPT_EARLY},
+        {29, SOL_SOCKET, SO_REUSEPORT, INT, SOCKOPT_EARLY},
+        {30, SOL_SOCKET, SO_BROADCAST, INT, SOCKOPT_LATE},
+        {31, SOL_SOCKET, SO_INCOMING_CPU, INT, SOCKOPT_LATE},
+        {32, SOL_SOCKET, SO_BUSY_POLL_BUDGET, INT, SOCKOPT_LATE},
+        {33, SOL_SOCKET, SO_WIFI_STATUS, INT, SOCKOPT_LATE},
+        {34, SOL_SOCKET, SO_NOFCS, INT, SOCKOPT_LATE},
+        {35, SOL_SOCKET, SO_LOCK_FILTER, INT, SOCKOPT_LATE},
+        {36, SOL_SOCKET, SO_RESERVE_MEM, INT, SOCKOPT_LATE},
+        {37, SOL_SOCKET, SO_TXREHASH, INT, SOCKOPT_LATE},
+        {38, SOL_SOCKET, SO_RCVMARK, INT, SOCKOPT_LATE},
+        {39, SOL_SOCKET, SO_RCVPRIORITY_, INT, SOCKOPT_LATE},
+        {40, SOL_SOCKET, SO_PASSRIGHTS_, INT, SOCKOPT_EARLY},
+        {41, SOL_SOCKET, SO_INQ_, INT, SOCKOPT_LATE},
 };
 
 void sockopts_done(struct sockopts *s)
@@ -86,17 +104,16 @@ static int refuse_unkept(const struct kind *k, const struct obj *o, int fd, stru
         return 0;
 }
 
-int sockopts_take(const struct kind *k, const struct obj *o, int fd, struct sockopts *ret, struct err *err)
+int sockopts_take(const struct kind *k, struct dump *d, const struct obj *o, int fd, struct sockopts *ret, struct err *err)
 {
-        const struct file_facts *f = &o->facts.file;
         int r = refuse_unkept(k, o, fd, err);
         struct sockopts s = {};
 
         if (r < 0)
                 return r;
-        _cleanup_close_ int fresh = sys_socket(f->family, f->type | SOCK_CLOEXEC, f->protocol);
+        int fresh = dump_fresh_socket(d, o, err);
         if (fresh < 0)
-                return err_sys(err, EX_FAIL, fresh, "cannot make a socket to compare with", "%s", k->stem);
+                return fresh;
         s.option = kind_calloc(MAX_VALUES, sizeof(*s.option));
         s.value = kind_calloc(MAX_VALUES, sizeof(*s.value));
         if (!s.option || !s.value) {

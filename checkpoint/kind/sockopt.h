@@ -13,7 +13,7 @@ struct sockopts { size_t n; uint32_t *option; int64_t *value; };
 void sockopts_done(struct sockopts *s);
 
 /* Reads from our duplicate. Refuses what no option can set: filters, upper protocols. */
-int sockopts_take(const struct kind *k, const struct obj *o, int fd, struct sockopts *ret, struct err *err);
+int sockopts_take(const struct kind *k, struct dump *d, const struct obj *o, int fd, struct sockopts *ret, struct err *err);
 /* Pure: numbers that exist, each once, rising. */
 bool sockopts_ok(const uint32_t *option, size_t n, size_t n_value);
 /* Sets those of that time. */

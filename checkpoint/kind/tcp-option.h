@@ -4,8 +4,10 @@
 
 #include "checkpoint/kind/tcp.h"
 
-/* Those that differ from a fresh socket of the same family. */
-int tcp_options_take(int family, int fd, struct tcp *ret, struct err *err);
+/* Those that differ from a fresh socket of the same family in the container. */
+int tcp_options_take(struct dump *d, const struct obj *o, int fd, struct tcp *ret, struct err *err);
+/* What of it no option can set again; NULL: nothing. sent: it is a connection that has sent something. */
+const char *tcp_options_refuse(int family, int fd, bool sent);
 /* Pure: each is in the table and has its size. */
 bool tcp_options_ok(const struct tcp *x);
 /* When an option is set. A listener: all but the last before bind. A connection: EARLY when it is connected, AFTER when it has

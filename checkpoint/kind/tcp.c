@@ -17,7 +17,7 @@
  * on its way out (any kernel): who plays it puts the program's value back each time, or its next bind() of the port would fail.
  *
  * Refused by name: closing states, a connection that has ended but is not closed, one that is shut down for reading, connections
- * that nobody has accepted yet, filters, an upper layer (kernel TLS), a bound device, urgent data and errors not read yet.
+ * that nobody has accepted yet, filters, an upper layer (kernel TLS), signatures, a bound device, urgent data and errors not read yet.
  */
 #include "checkpoint/kind/tcp.h"
 
@@ -65,6 +65,8 @@ int tcp_refuse(const struct kind *k, const struct facts *f, struct err *err)
         uint8_t s = f->file.tcp_state;
         char what[80];
 
+        if (f->file.tcp_signed)
+                return kind_refuse(k, f, err, "a TCP socket with keys for signatures (TCP_MD5SIG)", "End the program that holds it");
         if (s == STATE_ESTABLISHED || s == STATE_CLOSE || s == STATE_LISTEN)
                 return 0;
         snprintf(what, sizeof(what), "a TCP connection in state %s", names[s < ELEMENTSOF(names) ? s : 0]);
@@ -219,11 +221,14 @@ static int take_local(int fd, int family, struct tcp *x, struct err *err)
         return 0;
 }
 
-static int refuse_options(const struct kind *k, const struct obj *o, int fd, struct err *err)
+static int refuse_options(const struct kind *k, const struct obj *o, int fd, const struct tcp_info *info, struct err *err)
 {
+        const char *shown = tcp_options_refuse(o->facts.file.family, fd, info->tcpi_state == STATE_ESTABLISHED && info->tcpi_bytes_sent);
         char dev[16] = "", ulp[16] = "";
         socklen_t len = sizeof(dev), none = 0, ulp_len = sizeof(ulp);
 
+        if (shown)
+                return kind_refuse(k, &o->facts, err, shown, "End the program that holds it");
         if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, &len) == 0 && len && dev[0])
                 return kind_refuse(k, &o->facts, err, "a TCP socket bound to a device", "End the program that holds it");
         /* A filter that is no classic BPF program cannot be read: EACCES. */
@@ -271,16 +276,17 @@ int tcp_take(const struct kind *k, struct dump *d, const struct obj *o, int fd, 
 
         *ret = (struct tcp){ .state = o->facts.file.tcp_state };
         int r = ofd_take(k, o, fd, t, &ret->ofd, err);
+        if (r >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+                r = failed(err, "cannot ask for a connection's state");
         if (r >= 0)
-                r = refuse_options(k, o, fd, err);
+                r = refuse_options(k, o, fd, &info, err);
         if (r >= 0)
                 r = take_local(fd, family, ret, err);
         if (r >= 0)
-                r = tcp_options_take(family, fd, ret, err);
+                r = tcp_options_take(d, o, fd, ret, err);
         if (r < 0)
                 return r;
-        if (get_u32(fd, SOL_SOCKET, SO_SNDBUF, &ret->sndbuf) < 0 || get_u32(fd, SOL_SOCKET, SO_RCVBUF, &ret->rcvbuf) < 0 ||
-            getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        if (get_u32(fd, SOL_SOCKET, SO_SNDBUF, &ret->sndbuf) < 0 || get_u32(fd, SOL_SOCKET, SO_RCVBUF, &ret->rcvbuf) < 0)
                 return failed(err, "cannot read a socket's buffers");
         r = refuse_state(k, o, fd, &info, err);
         if (r < 0)

@@ -10,7 +10,7 @@
 #include "checkpoint/kind/kind.h"
 #include "checkpoint/kind/ofd.h"
 
-#define TCP_OPTIONS_MAX 48
+#define TCP_OPTIONS_MAX 128
 /* Bytes a second while a connection settles: a 59 KB segment keeps the next one back for 0.3 s. No program asks for this number, so
  * that one who finds a connection of a dump that has died knows who has paced it. */
 #define TCP_PACE 200003ul

@@ -33,13 +33,13 @@ ready() { # NAME
         return 1
 }
 
-# What a program that runs on between two dumps changes itself (registers, its stack) and what the clock does is left out; all
+# What a program that runs on between two dumps changes itself (registers, its stack, connections) and what the clock does is left out; all
 # that it holds is compared.
 normalised() {
         "$CTL" image show "$1" | python3 -c '
 import json, sys
 image = json.load(sys.stdin)
-skip = {"header", "end", "pages", "task-cpu", "ns-time", "task-mm", "net-neigh"}
+skip = {"header", "end", "pages", "task-cpu", "ns-time", "task-mm", "net-neigh", "sk-inet-stream"}
 rows = image["records"] if isinstance(image, dict) else image
 for r in rows:
     # Seconds that are left of addresses and routes.

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <sys/socket.h>
 
+#include "checkpoint/kind/tcp.h"
 #include "proto/sk-inet-stream.pb-c.h"
 #include "tests/unit/tcp-common.h"
 
@@ -175,7 +176,7 @@ static void bend_options(Message *m, enum bend how)
                 option(m, IPPROTO_TCP, TCP_CONGESTION, bytes, sizeof(bytes));
         if (how == OPTION_LEVEL)
                 option(m, UINT32_MAX, TCP_NODELAY, &one, sizeof(one));
-        for (int i = 0; how == OPTION_MANY && i < 60; i++)
+        for (int i = 0; how == OPTION_MANY && i <= TCP_OPTIONS_MAX; i++)
                 option(m, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 

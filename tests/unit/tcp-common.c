@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <string.h>
 
@@ -233,6 +234,45 @@ static void refused(struct pair p, int which, const char *word)
         kt_free(t);
 }
 
+/* What getsockopt() shows and setsockopt() cannot make again. */
+static void refused_options(int family)
+{
+        static const uint8_t options[4] = {1, 1, 1, 0}, hop[8] = {0, 0, 1, 4};
+        struct pair p = {.server = tcp_listener(family)};
+
+        p.client = p.server;
+        cr_assert_eq(setsockopt(p.server, IPPROTO_IP, IP_OPTIONS, options, sizeof(options)), 0);
+        refused(p, 0, "IP options");
+        p.server = p.client = tcp_listener(family);
+        if (family == AF_INET6) {
+                cr_assert_eq(setsockopt(p.server, IPPROTO_IPV6, IPV6_HOPOPTS, hop, sizeof(hop)), 0);
+                refused(p, 0, "IPv6 headers");
+                p.server = p.client = tcp_listener(family);
+        }
+        uint32_t lo = htonl(1), on = 1, ids = SOF_TIMESTAMPING_OPT_ID;
+        cr_assert_eq(setsockopt(p.server, IPPROTO_IP, IP_UNICAST_IF, &lo, sizeof(lo)), 0);
+        refused(p, 0, "leave by a link");
+        p.server = tcp_listener(family);
+        cr_assert_eq(setsockopt(p.server, IPPROTO_TCP, TCP_SAVE_SYN, &on, sizeof(on)), 0);
+        int listener = p.server;
+        p.client = tcp_client(listener);
+        p.server = accept(listener, NULL, NULL);
+        close(listener);
+        refused(p, 0, "first packet");
+        p = tcp_pair(family);
+        cr_assert_eq(setsockopt(p.client, SOL_SOCKET, SO_TIMESTAMPING, &ids, sizeof(ids)), 0);
+        refused(p, 1, "counted");
+        p = tcp_pair(family);
+        cr_assert_eq(setsockopt(p.client, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)), 0);
+        cr_assert_eq(send(p.client, "x", 1, 0), 1);
+        refused(p, 1, "MSG_ZEROCOPY");
+        p = tcp_pair(family);
+        if (setsockopt(p.client, SOL_SOCKET, SO_PEEK_OFF, &on, sizeof(on)) == 0)   /* 6.9 */
+                refused(p, 1, "SO_PEEK_OFF");
+        else
+                close(p.client), close(p.server);
+}
+
 void tcp_test_refused(int family)
 {
         struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, 0xffff);
@@ -259,4 +299,5 @@ void tcp_test_refused(int family)
         p = tcp_pair(family);
         cr_assert_eq(send(p.server, "x", 1, MSG_OOB), 1);
         refused(p, 1, "urgent");
+        refused_options(family);
 }

@@ -70,6 +70,7 @@ int main(int argc, char **argv)
         VICTIM_MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, ch) == 0);
         VICTIM_MUST(write(p[0], "to one", 6) == 6 && write(p[1], "to zero", 7) == 7);
         VICTIM_MUST(setsockopt(p[1], SOL_SOCKET, SO_PASSCRED, &cred_on, sizeof(cred_on)) == 0);
+        VICTIM_MUST(setsockopt(p[1], SOL_SOCKET, SO_REUSEADDR, &cred_on, sizeof(cred_on)) == 0);
         VICTIM_MUST(ioctl(ch[0], FIOASYNC, &on) == 0 && fcntl(ch[0], F_SETOWN, getpid()) == 0);
         int l = listener(&v, false), al = listener(&v, true);
         int cl = client(&v, false), s = accept(l, NULL, NULL);
@@ -92,7 +93,10 @@ int main(int argc, char **argv)
         expect(&v, p[0], "pair", "to zero");
         expect(&v, p[1], "pair", "to one");
         VICTIM_CHECK(&v, fcntl(ch[0], F_GETOWN) == getpid() && (fcntl(ch[0], F_GETFL) & O_ASYNC), "the signal owner is lost");
-        socklen_t n = sizeof(uc);
+        socklen_t n = sizeof(on);
+        on = 0;
+        VICTIM_CHECK(&v, getsockopt(p[1], SOL_SOCKET, SO_REUSEADDR, &on, &n) == 0 && on == 1, "SO_REUSEADDR is lost");
+        n = sizeof(uc);
         VICTIM_CHECK(&v, getsockopt(s, SOL_SOCKET, SO_PEERCRED, &uc, &n) == 0 && uc.pid == getpid() && uc.uid == getuid(),
                      "the peer is process %d of user %u", (int)uc.pid, (unsigned)uc.uid);
         expect(&v, s, "connection", "question");

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -130,6 +131,49 @@ static inline void segments(const struct tcp_state *s, unsigned ret[4])
                 ret[i] = segment(fd[i]);
 }
 
+/* Some of each level, with a value that a new socket does not have; those of IPv4 on IPv6 sockets too. */
+static const struct chosen { int family, level, name, value; } chosen[] = {
+        {0, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE},
+        {0, SOL_SOCKET, SO_BROADCAST, 1},
+        {0, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1},
+        {0, SOL_SOCKET, SO_RXQ_OVFL, 1},
+        {0, IPPROTO_IP, IP_TOS, 0x10},
+        {0, IPPROTO_IP, IP_TTL, 77},
+        {0, IPPROTO_IP, IP_PKTINFO, 1},
+        {0, IPPROTO_IP, IP_RECVTOS, 1},
+        {0, IPPROTO_IP, IP_MULTICAST_ALL, 0},
+        {AF_INET6, IPPROTO_IPV6, IPV6_RECVTCLASS, 1},
+        {AF_INET6, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},
+        {AF_INET6, IPPROTO_IPV6, IPV6_DONTFRAG, 1},
+};
+enum { CHOSEN = sizeof(chosen) / sizeof(chosen[0]) };
+
+static inline void choose(int fd, int family)
+{
+        for (unsigned i = 0; i < CHOSEN; i++)
+                if (!chosen[i].family || chosen[i].family == family)
+                        option(fd, chosen[i].level, chosen[i].name, chosen[i].value);
+}
+
+static inline void still_chosen(struct victim *v, int fd, int family, const char *which)
+{
+        for (unsigned i = 0; i < CHOSEN; i++) {
+                int now = asked(fd, chosen[i].level, chosen[i].name);
+                VICTIM_CHECK(v, (chosen[i].family && chosen[i].family != family) || now == chosen[i].value, "%s: option %d of level %d is %d", which,
+                             chosen[i].name, chosen[i].level, now);
+        }
+}
+
+/* A container's own setting, from which one of its sockets differs and the node's do not. */
+static inline void other_defaults(const struct tcp_state *s)
+{
+        static const char own[] = "600";
+        int fd = open("/proc/sys/net/ipv4/tcp_keepalive_time", O_WRONLY | O_CLOEXEC);
+
+        VICTIM_MUST(fd >= 0 && write(fd, own, sizeof(own) - 1) == sizeof(own) - 1 && close(fd) == 0);
+        option(s->bound, IPPROTO_TCP, TCP_KEEPIDLE, 7200);
+}
+
 static inline void tcp_build(struct tcp_state *s, int family)
 {
         bool calm = getenv("VICTIM_CALM") && getenv("VICTIM_CALM")[0] == '1';
@@ -138,13 +182,18 @@ static inline void tcp_build(struct tcp_state *s, int family)
         option(s->listener, IPPROTO_TCP, TCP_KEEPIDLE, 77);
         VICTIM_MUST(listen(s->listener, 9) == 0);
         s->bound = bound_socket(family);
+        choose(s->bound, family);
+        option(s->bound, IPPROTO_TCP, TCP_WINDOW_CLAMP, 7777);
         s->quiet = pair(s->listener);
+        choose(s->quiet.client, family);
         option(s->quiet.client, IPPROTO_TCP, TCP_NODELAY, 1);
         VICTIM_MUST(fill(s->quiet.server, 0, 30000) == 30000 && fill(s->quiet.client, 0, 70) == 70);
         s->full = pair(s->listener);
         option(s->full.server, SOL_SOCKET, SO_SNDBUF, 1 << 20);
         s->sent = fill(s->full.server, 0, calm ? 20000 : 64u << 20);
         segments(s, s->segment);
+        if (getenv("container"))
+                other_defaults(s);
 }
 
 static inline void tcp_verify(struct tcp_state *s, struct victim *v, int family)
@@ -160,6 +209,10 @@ static inline void tcp_verify(struct tcp_state *s, struct victim *v, int family)
                 talk(v, s->quiet, "the quiet one");
         if (drain(v, s->full.client, 0, s->sent, "client of the full one"))
                 talk(v, s->full, "the full one");
+        still_chosen(v, s->bound, family, "the bound one");
+        still_chosen(v, s->quiet.client, family, "the quiet one");
+        VICTIM_CHECK(v, asked(s->bound, IPPROTO_TCP, TCP_WINDOW_CLAMP) == 7777, "TCP_WINDOW_CLAMP is lost");
+        VICTIM_CHECK(v, asked(s->bound, IPPROTO_TCP, TCP_KEEPIDLE) == 7200, "TCP_KEEPIDLE is another: %d", asked(s->bound, IPPROTO_TCP, TCP_KEEPIDLE));
         VICTIM_CHECK(v, asked(s->quiet.client, IPPROTO_TCP, TCP_NODELAY) == 1, "TCP_NODELAY is lost");
         VICTIM_CHECK(v, asked(s->quiet.server, IPPROTO_TCP, TCP_KEEPIDLE) == 77, "TCP_KEEPIDLE is lost");
         VICTIM_CHECK(v, asked(s->quiet.server, SOL_SOCKET, SO_REUSEADDR) == 1, "SO_REUSEADDR of a connection is lost");
