@@ -100,6 +100,8 @@ static void socket_facts(struct dump *d, int fd, struct file_facts *ff)
                 if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
                         ff->tcp_state = info.tcpi_state;
         }
+        for (size_t i = 0; ff->tcp_state && i < d->n_signed_tcp; i++)
+                ff->tcp_signed |= d->signed_tcp[i] == ff->st.st_ino;
         for (size_t i = 0; ff->family == AF_UNIX && i < d->n_ux; i++)
                 if (d->ux[i].ino == ff->st.st_ino)
                         ff->ux = &d->ux[i].d;
@@ -191,6 +193,18 @@ static int add_file(struct dump *d, size_t task, const struct file_facts *ff, st
         return 0;
 }
 
+/* fdinfo shows the locks of the process that it is read of (POSIX ones are a table's): any holder's is the description's. */
+static void lock_of(struct dump_obj *x, size_t task, const struct file_facts *ff, struct dump_obj *own)
+{
+        if (strncmp(own->fdinfo, "lock:", 5) != 0 && !strstr(own->fdinfo, "\nlock:"))
+                return;
+        free(x->fdinfo);
+        x->fdinfo = TAKE_PTR(own->fdinfo);
+        x->ff->fdinfo = x->fdinfo;
+        x->task = task;
+        x->fd = x->ff->fd = ff->fd;
+}
+
 int dump_walk_files(struct dump *d, size_t task, struct err *err)
 {
         struct dump_task *t = &d->task[task];
@@ -217,6 +231,8 @@ int dump_walk_files(struct dump *d, size_t task, struct err *err)
                 if (r >= 0) {
                         struct dump_obj *x = known(d, &ff, task);
                         *e = (struct fd_entry){ .fd = fds[i], .cloexec = head.flags & O_CLOEXEC };
+                        if (x)
+                                lock_of(x, task, &ff, &own);
                         if (x)
                                 e->file = x->o.id;
                         else
