@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * An address space's own knowledge: where code, data, heap, stack, arguments and environment are, the auxiliary vector,
- * the program file, the lock that future mappings get.
+ * the program file, the lock that future mappings get, registrations for expedited membarriers.
  *
  * The fields come from /proc/PID/stat, brk from brk(0) by tape. PR_SET_MM_MAP sets all of them at once (in PH_ATTR, when
  * the mappings it points into exist); its exe_fd wants the old program unmapped (EBUSY) and the capability of
  * the namespace. The file is opened in PH_MAKE under this object's id and handed back by number. mlockall(MCL_FUTURE)
  * shows nowhere in /proc: a page mapped by tape is locked (msync(MS_INVALIDATE) says EBUSY) and filled (mincore), or not.
+ * Registrations can be asked for since 6.3. Before, an unregistered process gets EPERM for a barrier, which does no harm; only that for
+ * GLOBAL_EXPEDITED shows nowhere, and is made without being asked for: who has it and does not need it is interrupted now and then.
+ *
  * dumpable, thp and MDWE are task-prctl's. A deleted or replaced program is refused.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <linux/prctl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +35,17 @@
 #define MCL_ONFAULT 4
 #endif
 #define AUXV_MAX 1024
+#define MEMBARRIER_GET_REGISTRATIONS (1 << 9) /* 6.3 */
+#define REGISTRATIONS ((uint32_t)(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |     \
+                                  MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
+static const struct { uint32_t barrier, registration; } barriers[] = {
+        {MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED},
+        {MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE},
+        {MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ},
+};
 
 /* Numbers of the ask tape's entries; its only data is the byte of mincore at offset 0. */
-enum { ASK_BRK, ASK_MMAP, ASK_MSYNC, ASK_MINCORE, ASK_MUNMAP };
+enum { ASK_BRK, ASK_MMAP, ASK_MSYNC, ASK_MINCORE, ASK_MUNMAP, ASK_REGISTRATIONS, ASK_BARRIERS };
 
 static int ask(struct dump *d, const struct obj *o, struct tape *t)
 {
@@ -47,7 +59,25 @@ static int ask(struct dump *d, const struct obj *o, struct tape *t)
         tape_may_fail(t, TAPE(t, __NR_msync, A_RET(page), A_IMM(4096), A_IMM(MS_ASYNC | MS_INVALIDATE)), 0);
         tape_may_fail(t, TAPE(t, __NR_mincore, A_RET(page), A_IMM(4096), A_DATA(vec)), 0);
         tape_may_fail(t, TAPE(t, __NR_munmap, A_RET(page), A_IMM(4096)), 0);
+        tape_may_fail(t, TAPE(t, __NR_membarrier, A_IMM(MEMBARRIER_GET_REGISTRATIONS), A_IMM(0), A_IMM(0)), 0);
+        for (size_t i = 0; i < ELEMENTSOF(barriers); i++)
+                tape_may_fail(t, TAPE(t, __NR_membarrier, A_IMM(barriers[i].barrier), A_IMM(0), A_IMM(0)), 0);
         return 0;
+}
+
+static uint32_t registrations(const struct tape *t)
+{
+        int64_t told = tape_ret(t, ASK_REGISTRATIONS);
+        uint32_t r = MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
+
+        if (told >= 0)
+                return (uint32_t)told;
+        if (told == -ENOSYS)
+                return 0;
+        for (uint32_t i = 0; i < ELEMENTSOF(barriers); i++)
+                if (tape_ret(t, ASK_BARRIERS + i) == 0)
+                        r |= barriers[i].registration;
+        return r;
 }
 
 static uint32_t future_lock(const struct tape *t)
@@ -131,6 +161,7 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         m->env_end = s.env_end;
         m->brk = (uint64_t)tape_ret(t, ASK_BRK);
         m->lock = future_lock(t);
+        m->has_membarrier = (m->membarrier = registrations(t)) != 0;
         r = field_set(&m->auxv, auxv, len, err);
         if (r >= 0)
                 r = exe_of(d, o, m, err);
@@ -160,6 +191,8 @@ static int check(const struct record *r, struct need *need, struct err *err)
                 return kind_bad(&kind_task_mm, r, err, "unknown areas of the kernel");
         if (m->lock & ~(uint32_t)(MCL_FUTURE | MCL_ONFAULT) || m->lock == MCL_ONFAULT)
                 return kind_bad(&kind_task_mm, r, err, "unknown lock of future mappings");
+        if (m->membarrier & ~REGISTRATIONS)
+                return kind_bad(&kind_task_mm, r, err, "unknown memory barriers");
         return 0;
 }
 
@@ -224,6 +257,9 @@ static int plan_attr(struct restore *rs, const struct record *r, struct err *err
         tape_reloc(t, at + (uint32_t)offsetof(struct prctl_mm_map, auxv), 8, A_DATA(auxv));
         tape_reloc(t, at + (uint32_t)offsetof(struct prctl_mm_map, exe_fd), 4, A_FD(r->id));
         TAPE(t, __NR_prctl, A_IMM(PR_SET_MM), A_IMM(PR_SET_MM_MAP), A_DATA(at), A_IMM(sizeof(map)), A_IMM(0));
+        for (uint32_t bit = 1; bit <= REGISTRATIONS; bit <<= 1)
+                if (m->membarrier & bit)
+                        TAPE(t, __NR_membarrier, A_IMM(bit), A_IMM(0), A_IMM(0));
         return 0;
 }
 

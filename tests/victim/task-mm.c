@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What an address space knows of itself: arguments, environment, auxiliary vector, program, break, lock of the future. */
+/* What an address space knows of itself: arguments, environment, auxiliary vector, program, break, lock of the future, barriers. */
+#include <linux/membarrier.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 
 #include "tests/victim/smaps.h"
 
@@ -52,6 +54,7 @@ int main(int argc, char **argv)
         memset(brk, 0x5a, 8 << 20);
         brk = sbrk(0);
         VICTIM_MUST(mlockall(MCL_FUTURE | MCL_ONFAULT) == 0 && is_locked());
+        VICTIM_MUST(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0);
         for (int i = 0; i < 3; i++)
                 VICTIM_MUST((len[i] = slurp(files[i], before[i], sizeof(before[i]))) > 0);
         VICTIM_MUST(slurp("/proc/self/stat", stat_before, sizeof(stat_before) - 1) > 0);
@@ -71,6 +74,8 @@ int main(int argc, char **argv)
                      "the program was %s and is %s", exe, exe_now);
         VICTIM_CHECK(&v, strcmp(argv[1], v.dir) == 0 && getauxval(AT_PAGESZ) == 4096, "arguments or vector differ");
         VICTIM_CHECK(&v, sbrk(0) == brk && sbrk(4096) == brk, "the break moved, or cannot grow");
+        VICTIM_CHECK(&v, syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0, "the registration for barriers is lost: %s", strerror(errno));
+        VICTIM_CHECK(&v, syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) < 0 && errno == EPERM, "a registration has come");
         VICTIM_CHECK(&v, is_locked(), "new mappings are no longer locked on fault");
         return victim_end(&v);
 }
