@@ -6,6 +6,7 @@
  *      memory policies          get_mempolicy by tape: each thread's own, and each mapping's
  *      keys                     keyctl by tape: what the thread's keyrings hold; persistent ones by /proc/keys (probe-keys.c)
  *      SEM_UNDO                 kcmp with ourselves, who have no undo list
+ *      autogroups               /proc/PID/autogroup, where a session has a nice value
  *      Landlock                 a probe child (probe-landlock.c), only where the kernel has it
  *
  * Everything is asked side by side, one tape per thread. A seccomp filter of the program does not matter: filters are
@@ -233,6 +234,23 @@ static int ask_and_take(struct dump *d, struct questions *q, const struct thread
 
 /* ---- without a tape ---- */
 
+/* "/autogroup-25 nice 0": what a session as a whole gets. It is told of each of its processes. */
+static int autogroups(struct dump *d, struct err *err)
+{
+        for (size_t i = 0; i < d->n_task; i++) {
+                _cleanup_free_ char *text = NULL;
+                size_t len = 0;
+                struct err e = {};
+                int r = proc_read(d->task[i].procfd, "autogroup", &text, &len, &e);
+                if (r < 0 && e.sys != ENOENT && e.sys != -ENOENT)
+                        return err_take(err, &e);
+                const char *nice = r < 0 || !len ? NULL : strstr(text, " nice ");
+                if (nice && !str_eq(nice, " nice 0\n"))
+                        d->task[i].thread[0].seen |= TASK_SEEN_AUTOGROUP;
+        }
+        return 0;
+}
+
 static int semaphores_here(struct err *err)
 {
         _cleanup_close_ int dir = path_open(AT_FDCWD, "/proc/sysvipc", O_PATH | O_DIRECTORY, 0, NULL);
@@ -342,6 +360,8 @@ int dump_seen(struct dump *d, struct err *err)
                         th->seen |= TASK_SEEN_SUD;
         }
         int r = undo_lists(d, err);
+        if (r >= 0)
+                r = autogroups(d, err);
         if (r >= 0)
                 r = dump_persistent_keys(d, err);
         if (r >= 0)

@@ -41,6 +41,9 @@ enum { ASK_ATTR, ASK_AFFINITY, ASK_IOPRIO, ASK_SLACK };
 
 static int refuse(const struct facts *f, struct err *err)
 {
+        if (f->task.seen & TASK_SEEN_AUTOGROUP)
+                return kind_refuse(&kind_task_sched, f, err, "a nice value of its session (/proc/PID/autogroup)",
+                                   "Set it back to 0, or give the processes nice values of their own");
         switch (f->task.stat ? f->task.stat->policy : SCHED_OTHER) {
         case SCHED_OTHER:
         case SCHED_BATCH:
