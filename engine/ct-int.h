@@ -7,6 +7,7 @@
 #define LIB_DIR "/var/lib/gantry"
 #define RUN_DIR "/run/gantry"
 #define ETC_DIR "/etc/gantry"
+#define NODE_CONF ETC_DIR "/node.conf"
 #define CT_CONF "ct.conf"
 #define INCOMING ".incoming"
 #define V2_LEAF "payload"
@@ -20,7 +21,7 @@ struct node {
 struct cgroups *node_cgroups(struct node *n, struct err *err);      /* NULL: error */
 /* One command at a time gives out names, ids and addresses; closing the descriptor lets go. */
 int node_lock(struct node *n, struct err *err);
-/* EX_EXISTS when another container of the node has this uuid, id range, MAC or an address of it. `name` itself is left out. */
+/* roster.c: EX_EXISTS when another container of the node has this uuid, id range, MAC or an address of it. `name` itself is left out. */
 int node_conflicts(struct node *n, const char *name, const struct ct_config *c, struct err *err);
 
 struct ct {
