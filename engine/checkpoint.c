@@ -87,36 +87,6 @@ static int dump_subject(const struct subject *s, const char *dir, bool leave_run
         return r;
 }
 
-/* The journal says durably that somebody freezes, before anything is frozen: if even the guard of the dump is killed, the
- * next command finds it. */
-static int note_frozen(struct ct *ct, bool frozen, struct err *err)
-{
-        struct journal j;
-        int r = ct_journal_get(ct, &j, err);
-
-        if (r < 0 || j.frozen == frozen)
-                return r;
-        j.frozen = frozen;
-        return ct_journal_put(ct, &j, err);
-}
-
-int ct_cure(struct ct *ct, struct err *err)
-{
-        struct subject s;
-        struct journal j;
-        int r = ct_journal_get(ct, &j, err);
-
-        /* OFFERED thaws by --resolve alone, PREPARED is the other node's to decide. */
-        if (r < 0 || !j.frozen || (j.owner != OWNER_HERE && j.owner != OWNER_CLAIMED))
-                return r;
-        r = ct_subject(ct, &s, err);
-        if (r < 0)
-                return r;
-        r = session_cure(&s, err);
-        subject_done(&s);
-        return r < 0 ? r : note_frozen(ct, false, err);
-}
-
 int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct session_stats *ret, struct err *err)
 {
         static const char what[] = "cannot checkpoint the container";
@@ -132,14 +102,14 @@ int ct_checkpoint(struct ct *ct, const char *dir, bool leave_running, struct ses
                 r = ct_subject(ct, &s, err);
         if (r < 0)
                 return r;
-        r = note_frozen(ct, true, err);
+        r = ct_note_frozen(ct, true, err);
         if (r == 0)
                 r = dump_subject(&s, dir, leave_running, ret, err);
         subject_done(&s);
         /* One that could not be thawed stays noted, for the next command; so does one whose note cannot be taken back, which
          * costs that command a needless cure and is no failure of this one. */
         if (ct_state(ct, &state, NULL) < 0 || state != CT_FROZEN)
-                (void)note_frozen(ct, false, NULL);
+                (void)ct_note_frozen(ct, false, NULL);
         if (r < 0)
                 return err_wrap(err, what, "%s", ct->name);
         if (leave_running)

@@ -301,7 +301,6 @@ static void outer_main(struct job *j, int pipefd)
 
 static int open_job(struct ct *ct, struct job *j, struct err *err)
 {
-        char path[sizeof(ct->cgroup) + sizeof(V2_LEAF) + 1];
         enum ct_state s;
         int r = ct_state(ct, &s, err);
 
@@ -314,11 +313,7 @@ static int open_job(struct ct *ct, struct job *j, struct err *err)
         j->init = ct_init_pidfd(ct, err);
         if (j->init < 0)
                 return j->init;
-        struct cgroups *c = node_cgroups(ct->node, err);
-        if (!c)
-                return err_result(err);
-        snprintf(path, sizeof(path), "%s/" V2_LEAF, ct->cgroup);
-        j->cgroup = cgroup_open_v2(c, path, err);
+        j->cgroup = ct_payload(ct, err);
         return j->cgroup < 0 ? j->cgroup : filter_get(ct->run, "seccomp", &j->filter, err);
 }
 

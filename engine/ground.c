@@ -101,17 +101,6 @@ static int delegate(int payload, const struct idmap *ids, struct err *err)
         return 0;
 }
 
-static int open_payload(struct ct *ct, struct err *err)
-{
-        char path[sizeof(ct->cgroup) + sizeof(V2_LEAF) + 1];
-        struct cgroups *c = node_cgroups(ct->node, err);
-
-        if (!c)
-                return err_result(err);
-        snprintf(path, sizeof(path), "%s/" V2_LEAF, ct->cgroup);
-        return cgroup_open_v2(c, path, err);
-}
-
 static int make_cgroup(struct ct *ct, int *ret_payload, struct err *err)
 {
         struct cgroups *c = node_cgroups(ct->node, err);
@@ -125,7 +114,7 @@ static int make_cgroup(struct ct *ct, int *ret_payload, struct err *err)
                 r = cgroup_limits(c, ct->cgroup, &ct->conf.limits, err);
         if (r < 0)
                 return r;
-        _cleanup_close_ int fd = open_payload(ct, err);
+        _cleanup_close_ int fd = ct_payload(ct, err);
         r = fd < 0 ? fd : delegate(fd, &ct->conf.idmap, err);
         if (r == 0)
                 *ret_payload = TAKE_FD(fd);

@@ -13,17 +13,13 @@
  * device any more: a namespace's mounts go a moment after its last process.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
-#include "base/path.h"
 #include "base/pidfd.h"
 #include "base/procfs.h"
 #include "base/str.h"
@@ -31,9 +27,7 @@
 #include "base/timer.h"
 #include "engine/command.h"
 #include "engine/ground-int.h"
-#include "ploop/ploop.h"
 
-#define DETACH_MS 5000
 #define KILLED_MS 10000
 #define DEAF_MS 5000
 
@@ -178,7 +172,7 @@ static int ask_to_end(int pidfd, int sig, unsigned seconds, struct err *err)
         return r < 0 || r == 1 ? r : wait_gone(pidfd, (unsigned)(ms > waited ? ms - waited : 0));
 }
 
-static int payload(struct ct *ct, struct err *err)
+static int own_cgroup(struct ct *ct, struct err *err)
 {
         struct cgroups *c = node_cgroups(ct->node, err);
 
@@ -187,7 +181,7 @@ static int payload(struct ct *ct, struct err *err)
 
 static int end_init(struct ct *ct, int pidfd, unsigned seconds, struct err *err)
 {
-        _cleanup_close_ int cg = payload(ct, err);
+        _cleanup_close_ int cg = own_cgroup(ct, err);
 
         if (cg < 0)
                 return cg;
@@ -198,28 +192,6 @@ static int end_init(struct ct *ct, int pidfd, unsigned seconds, struct err *err)
         if (r == 0 && !wait_gone(pidfd, KILLED_MS))
                 r = err_set(err, EX_BUSY, "cannot stop the container", "its first process is still there after SIGKILL", "%s", ct->name);
         return r;
-}
-
-int ct_wait_detached(struct ct *ct, struct err *err)
-{
-        uint64_t until = now_ns() + (uint64_t)DETACH_MS * 1000000;
-        struct timespec nap = {.tv_nsec = 5000000};
-        struct disk_info info;
-        _cleanup_close_ int fd = path_open(ct->dir, ct->conf.image, O_RDONLY, 0, err);
-
-        if (fd < 0)
-                return fd;
-        for (;;) {
-                int r = disk_info(fd, &info, err);
-                if (r < 0 || !info.attached)
-                        return r;
-                if (now_ns() > until) {
-                        err_set(err, EX_BUSY, "the container has stopped, but its image is still attached", "something else holds it",
-                                "%s", info.device);
-                        return err_remedy(err, "look for a process with a mount of %s", info.device);
-                }
-                (void)nanosleep(&nap, NULL);
-        }
 }
 
 int ct_stop(struct ct *ct, unsigned seconds, struct err *err)

@@ -149,6 +149,11 @@ int state_pidfd(struct ct *ct, int *ret_pidfd, struct err *err)
         return 0;
 }
 
+bool ct_has_traces(struct ct *ct)
+{
+        return path_exists(ct->run, "ground") || path_exists(ct->run, "state");
+}
+
 int ct_init_pidfd(struct ct *ct, struct err *err)
 {
         int fd = -1;
@@ -232,7 +237,6 @@ int ct_journal_put(struct ct *ct, const struct journal *j, struct err *err)
 static int run_state_of(struct ct *ct, enum ct_state *ret, struct err *err)
 {
         _cleanup_close_ int pidfd = -1, cg = -1;
-        char path[sizeof(ct->cgroup) + sizeof(V2_LEAF) + 1];
         bool frozen = false;
         int r = state_pidfd(ct, &pidfd, err);
 
@@ -242,11 +246,9 @@ static int run_state_of(struct ct *ct, enum ct_state *ret, struct err *err)
                 *ret = path_exists(ct->dir, "suspended/records") ? CT_SUSPENDED : CT_STOPPED;
                 return 0;
         }
-        struct cgroups *c = node_cgroups(ct->node, err);
-        if (!c)
+        if (!node_cgroups(ct->node, err))
                 return err_result(err);
-        snprintf(path, sizeof(path), "%s/" V2_LEAF, ct->cgroup);
-        cg = cgroup_open_v2(c, path, NULL);
+        cg = ct_payload(ct, NULL);
         if (cg >= 0)
                 (void)cgroup_frozen(cg, &frozen, NULL); /* it may die under our eyes: then it is not frozen */
         *ret = frozen ? CT_FROZEN : CT_RUNNING;

@@ -122,17 +122,6 @@ static const struct outside_ops ops = {
         .offered = offered,
 };
 
-static int payload(struct ct *ct, struct err *err)
-{
-        char path[sizeof(ct->cgroup) + sizeof(V2_LEAF) + 1];
-        struct cgroups *c = node_cgroups(ct->node, err);
-
-        if (!c)
-                return err_result(err);
-        snprintf(path, sizeof(path), "%s/" V2_LEAF, ct->cgroup);
-        return cgroup_open_v2(c, path, err);
-}
-
 /* Its root directory, for sync and freeze of the file system. */
 static int open_root(int pidfd, struct err *err)
 {
@@ -151,7 +140,7 @@ static int fill(struct ct *ct, struct ground *g, int pidfd, struct subject *s, s
         s->init_pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
         if (s->init_pidfd < 0)
                 return err_sys(err, EX_FAIL, errno, "cannot keep a pidfd", "%s", ct->name);
-        s->cgroup_fd = payload(ct, err);
+        s->cgroup_fd = ct_payload(ct, err);
         if (s->cgroup_fd < 0)
                 return s->cgroup_fd;
         if (g) {
