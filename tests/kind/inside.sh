@@ -9,8 +9,7 @@
 . "$(dirname "$0")/../system/engine-common.bash"
 VICTIMS=${T_RELEASE:-$B}/tests/victim
 DRIVER=$B/tests/kind/kind-driver
-[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
-node
+enter "$@"
 
 template() {
         local r=$DIR/inside

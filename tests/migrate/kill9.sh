@@ -72,6 +72,6 @@ sum=$(on $at ctrctl exec web1 sha256sum /var/www/html/data.bin | cut -d' ' -f1)
 download_stop
 watch_stop
 note "$DOWNLOAD"
-expect client-got-all [ "$(field "$DOWNLOAD" sha256) $(field "$DOWNLOAD" mismatches) $(field "$DOWNLOAD" errors)" = "$sum 0 0" ]
-expect no-reset [ "$(field "$DOWNLOAD" resets) $RESETS" = "0 0" ]
+check client-got-all [ "$(field "$DOWNLOAD" sha256) $(field "$DOWNLOAD" mismatches) $(field "$DOWNLOAD" errors)" = "$sum 0 0" ]
+check no-reset [ "$(field "$DOWNLOAD" resets) $RESETS" = "0 0" ]
 exit $FAILED

@@ -9,32 +9,21 @@
 #       download_start ARGS...  the one-socket client, in the background; download_stop: ends it, its JSON is $DOWNLOAD
 #
 # GANTRY_BUILD: the build directory (in tests/run the one without sanitizers). GANTRY_TEMPLATE: an image with nginx to use instead of making one.
-set -u
-ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../lib.bash"
 BUILD=${GANTRY_BUILD:-${T_RELEASE:-$ROOT/build}}
 CACHE=/var/cache/gantry-tests
-FAILED=0
 
 ok() { echo "ok $1"; }
 not_ok() { echo "not ok $1: ${2:-}"; FAILED=1; }
 skip() { echo "skip $1: $2"; }
 note() { echo "# $*" >&2; }
 
-# expect NAME CONDITION...: one line by the condition's outcome.
-expect() {
+# check NAME CONDITION...: one line by the condition's outcome.
+check() {
         local name=$1
         shift
         if "$@"; then ok "$name"; else not_ok "$name" "not so: $*"; fi
 }
-
-field() { python3 -c 'import json, sys
-try:
-        v = json.loads(sys.argv[1])
-        for k in sys.argv[2].split("."):
-                v = v[int(k)] if k.isdigit() else v[k]
-        print(json.dumps(v) if isinstance(v, (bool, dict, list)) or v is None else v)
-except (ValueError, KeyError, IndexError, TypeError):
-        pass' "$1" "$2"; }
 
 n1() { "$ROOT/tools/nodes" exec "$PREFIX" node1 "$@"; }
 n2() { "$ROOT/tools/nodes" exec "$PREFIX" node2 "$@"; }
@@ -99,13 +88,7 @@ web_up() {
                 { not_ok start "nginx does not take its configuration"; exit 1; }
         n1 ctrctl exec web1 sh -c "head -c ${DATA_MIB:-32}M /dev/urandom >/var/www/html/data.bin && sync" ||
                 { not_ok start "no data in web1"; exit 1; }
-        local i
-        for ((i = 0; i < 100; i++)); do
-                client bash -c 'exec 3<>/dev/tcp/10.77.0.10/80' 2>/dev/null && return 0
-                sleep 0.1
-        done
-        not_ok start "nginx does not answer"
-        exit 1
+        wait_for 10 client bash -c 'exec 3<>/dev/tcp/10.77.0.10/80' || { not_ok start "nginx does not answer"; exit 1; }
 }
 
 watch_start() {
@@ -121,12 +104,7 @@ download_start() {
         client "$BUILD/tests/client/download" --host 10.77.0.10 --path /data.bin --rate 20M --mark "$WORK/mark" \
                 --until "$WORK/stop-download" "$@" >"$WORK/download.json" 2>"$WORK/download.err" &
         DOWNLOADER=$!
-        local i
-        for ((i = 0; i < 200; i++)); do
-                [ -e "$WORK/mark" ] && return 0
-                sleep 0.05
-        done
-        return 1
+        wait_for 10 test -e "$WORK/mark"
 }
 download_stop() { touch "$WORK/stop-download"; wait "$DOWNLOADER"; DOWNLOAD=$(cat "$WORK/download.json"); }
 

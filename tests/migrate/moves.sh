@@ -28,8 +28,8 @@ sum=$(on $at ctrctl exec web1 sha256sum /var/www/html/data.bin | cut -d' ' -f1)
 download_stop
 watch_stop
 note "$DOWNLOAD"
-expect no-wrong-byte [ "$(field "$DOWNLOAD" sha256) $(field "$DOWNLOAD" mismatches) $(field "$DOWNLOAD" errors)" = "$sum 0 0" ]
-expect no-reset [ "$(field "$DOWNLOAD" resets) $RESETS" = "0 0" ]
+check no-wrong-byte [ "$(field "$DOWNLOAD" sha256) $(field "$DOWNLOAD" mismatches) $(field "$DOWNLOAD" errors)" = "$sum 0 0" ]
+check no-reset [ "$(field "$DOWNLOAD" resets) $RESETS" = "0 0" ]
 on $at ctrctl stop web1 >&2 && on $at ctrctl destroy web1 >&2
 for node in node1 node2; do
         before=$empty1
@@ -37,6 +37,6 @@ for node in node1 node2; do
         left=$(comm -13 <(echo "$before") <(census $node))
         if [ -z "$left" ]; then ok "nothing-left-on-$node"; else not_ok "nothing-left-on-$node" "$(echo "$left" | paste -sd ';' | cut -c1-300)"; fi
         files=$(find "/var/lib/gantry-nodes/$PREFIX/$node/lib" -type f ! -path '*/template/*' ! -name '*lock*' | paste -sd ' ')
-        expect "no-files-on-$node" [ -z "$files" ]
+        check "no-files-on-$node" [ -z "$files" ]
 done
 exit $FAILED

@@ -83,8 +83,8 @@ n2 bash -c 'for i in {1..3000}; do
 done' 2>/dev/null &
 BESIDE=$! refused disk-fills-up 9 'No space left' web1 host2
 n2 umount /var/lib/gantry
-expect client-undisturbed kill -0 "$DOWNLOADER"
+check client-undisturbed kill -0 "$DOWNLOADER"
 download_stop
 note "$DOWNLOAD"
-expect client-got-all [ "$(field "$DOWNLOAD" errors) $(field "$DOWNLOAD" mismatches)" = "0 0" ]
+check client-got-all [ "$(field "$DOWNLOAD" errors) $(field "$DOWNLOAD" mismatches)" = "0 0" ]
 exit $FAILED

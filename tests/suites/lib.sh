@@ -27,6 +27,11 @@ may_match() {
         [ -z "$T_FILTER" ] || [[ "$T_SUITE/$1" == *"$T_FILTER"* || $f == "$1".* || $f == "$1"/* ]]
 }
 
+needs_root() { [ "$(id -u)" = 0 ] || { echo "skip suite: it needs root"; exit 0; }; }
+
+# Returns when one more program may run beside those that do.
+free_slot() { while [ "$(jobs -rp | wc -l)" -ge "$T_JOBS" ]; do wait -n; done; }
+
 elapsed() {
         local t=${EPOCHREALTIME/[.,]/}
         t=$(((t - $1) / 1000))

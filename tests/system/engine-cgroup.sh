@@ -3,29 +3,25 @@
 #
 # cgroups that a container makes in its own: kept over a checkpoint with who is in them, gone when it is stopped, when it is
 # destroyed and when a restore fails; what cannot be kept is refused by name and goes on.
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/engine-common.bash"
-[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
-node
+enter "$@"
 bb_template
-UNIFIED=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+UNIFIED=$(cgroup2_root)
 
 saved() { rm -rf "$DIR/image"; "$CTL" checkpoint web1 "$DIR/image" "$@"; }
-in_ct() { "$CTL" exec web1 -- sh -c "$1" </dev/null; }
 mine() { echo "$UNIFIED/$SUBTREE/web1/payload"; }
 # A shell that is a child of the container's init and tells where it is, again and again.
 teller() { # DIRECTORY
-        in_ct "mkdir -p /sys/fs/cgroup/$1 && (cd /sys/fs/cgroup/$1; echo 0 >cgroup.procs; exec 9</etc/held
+        in_ct web1 "mkdir -p /sys/fs/cgroup/$1 && (cd /sys/fs/cgroup/$1; echo 0 >cgroup.procs; exec 9</etc/held
                 while :; do grep 0:: /proc/self/cgroup >/tmp/where.new; mv /tmp/where.new /tmp/where; sleep 0.1; done) >/dev/null 2>&1 </dev/null &"
 }
-told() { in_ct 'rm -f /tmp/where; while [ ! -e /tmp/where ]; do sleep 0.05; done; cat /tmp/where'; }
+told() { in_ct web1 'rm -f /tmp/where; while [ ! -e /tmp/where ]; do sleep 0.05; done; cat /tmp/where'; }
 
 test_shell() {
         local why="" out
         why+=$(expect 0 -- make web1 --memory 64M)
         why+=$(expect 0 -- "$CTL" start web1)
-        in_ct 'mkdir -p /etc && touch /etc/held'
+        in_ct web1 'mkdir -p /etc && touch /etc/held'
         teller a/b
         out=$(told)
         [ "$out" = 0::/a/b ] || why+="before, the shell is in '$out';"
@@ -39,9 +35,9 @@ test_shell() {
         [ "$out" = 0::/a/b ] || why+="it came back in '$out';"
         out=$(cd "$(mine)" && find . -type d | sort | tr '\n' ' ')
         [ "$out" = ". ./a ./a/b " ] || why+="the node sees $out;"
-        out=$(in_ct 'for p in $(cat /sys/fs/cgroup/a/b/cgroup.procs); do readlink /proc/$p/cwd; done | sort -u')
+        out=$(in_ct web1 'for p in $(cat /sys/fs/cgroup/a/b/cgroup.procs); do readlink /proc/$p/cwd; done | sort -u')
         [ "$out" = /sys/fs/cgroup/a/b ] || why+="its current directory is $out;"
-        [ "$(in_ct 'cat /sys/fs/cgroup/a/b/cgroup.procs | wc -l')" -ge 1 ] || why+="nobody is in it;"
+        [ "$(in_ct web1 'cat /sys/fs/cgroup/a/b/cgroup.procs | wc -l')" -ge 1 ] || why+="nobody is in it;"
         result shell "$why"
 }
 
@@ -54,11 +50,11 @@ test_refused() {
         chown 0:0 "$top/a/b/cgroup.procs"
         why+=$(expect 11 cg-dir owner -- saved --leave-running)
         chown --reference="$top/a/b" "$top/a/b/cgroup.procs"
-        in_ct 'mkdir /sys/fs/cgroup/cgroup.own'
+        in_ct web1 'mkdir /sys/fs/cgroup/cgroup.own'
         why+=$(expect 11 cg-dir cgroup.own -- saved --leave-running)
-        in_ct 'rmdir /sys/fs/cgroup/cgroup.own; cd /sys/fs/cgroup; for i in $(seq 65); do mkdir d && cd d; done'
+        in_ct web1 'rmdir /sys/fs/cgroup/cgroup.own; cd /sys/fs/cgroup; for i in $(seq 65); do mkdir d && cd d; done'
         why+=$(expect 11 cg-dir deeper -- saved --leave-running)
-        in_ct 'cd /sys/fs/cgroup && find d -depth -type d -exec rmdir {} \;'
+        in_ct web1 'cd /sys/fs/cgroup && find d -depth -type d -exec rmdir {} \;'
         [ "$(state web1)" = running ] || why+="it is $(state web1);"
         why+=$(expect 0 -- saved --leave-running)
         result refused "$why"
@@ -68,30 +64,30 @@ test_refused() {
 is_frozen() { # STEPS: it has not run since
         [ "$(cat "$(mine)/cold/cgroup.freeze")" = 1 ] && grep -q 'frozen 1' "$(mine)/cold/cgroup.events" || { echo "it was thawed ($2);"; return; }
         grep -q 'frozen 0' "$(mine)/cgroup.events" || echo "all of it is frozen ($2);"
-        [ "$(in_ct 'cat /tmp/steps')" = "$1" ] || echo "it ran ($2);"
+        [ "$(in_ct web1 'cat /tmp/steps')" = "$1" ] || echo "it ran ($2);"
         python3 -c 'import os, sys; sys.exit(any(os.listxattr(p) for p, _, _ in os.walk(sys.argv[1])))' "$(mine)" || echo "a mark was left ($2);"
 }
 
 test_frozen() {
         local why="" steps i pid ended=0
-        in_ct 'mkdir -p /sys/fs/cgroup/cold/er; (echo 0 >/sys/fs/cgroup/cold/er/cgroup.procs; i=0
+        in_ct web1 'mkdir -p /sys/fs/cgroup/cold/er; (echo 0 >/sys/fs/cgroup/cold/er/cgroup.procs; i=0
                 while :; do i=$((i + 1)); echo $i >/tmp/steps; done) >/dev/null 2>&1 </dev/null &'
-        wait_for 5 in_ct 'test -s /tmp/steps'
-        in_ct 'echo 1 >/sys/fs/cgroup/cold/cgroup.freeze; echo 1 >/sys/fs/cgroup/cold/er/cgroup.freeze'
+        wait_for 5 in_ct web1 'test -s /tmp/steps'
+        in_ct web1 'echo 1 >/sys/fs/cgroup/cold/cgroup.freeze; echo 1 >/sys/fs/cgroup/cold/er/cgroup.freeze'
         wait_for 5 grep -q 'frozen 1' "$(mine)/cold/cgroup.events"
-        steps=$(in_ct 'cat /tmp/steps')
+        steps=$(in_ct web1 'cat /tmp/steps')
         why+=$(expect 0 -- saved --leave-running)
         why+=$(is_frozen "$steps" "dump")
-        in_ct 'mkdir /sys/fs/cgroup/cgroup.own'
+        in_ct web1 'mkdir /sys/fs/cgroup/cgroup.own'
         why+=$(expect 11 cg-dir -- saved --leave-running)
-        in_ct 'rmdir /sys/fs/cgroup/cgroup.own'
+        in_ct web1 'rmdir /sys/fs/cgroup/cgroup.own'
         why+=$(is_frozen "$steps" "failed dump")
         why+=$(expect 0 -- saved)
         why+=$(expect 0 -- "$CTL" restore web1 "$DIR/image")
         why+=$(is_frozen "$steps" "restore")
-        in_ct 'echo 0 >/sys/fs/cgroup/cold/cgroup.freeze; echo 0 >/sys/fs/cgroup/cold/er/cgroup.freeze'
-        wait_for 5 in_ct "[ \$(cat /tmp/steps) -gt $steps ]" || why+="it does not go on;"
-        in_ct 'echo 1 >/sys/fs/cgroup/cold/cgroup.freeze'
+        in_ct web1 'echo 0 >/sys/fs/cgroup/cold/cgroup.freeze; echo 0 >/sys/fs/cgroup/cold/er/cgroup.freeze'
+        wait_for 5 in_ct web1 "[ \$(cat /tmp/steps) -gt $steps ]" || why+="it does not go on;"
+        in_ct web1 'echo 1 >/sys/fs/cgroup/cold/cgroup.freeze'
         rm -rf "$DIR/good" && "$CTL" checkpoint web1 "$DIR/good" --leave-running </dev/null >/dev/null || why+="no image to go back to;"
         for i in {1..12}; do
                 rm -rf "$DIR/image"
@@ -110,21 +106,21 @@ test_frozen() {
                 wait_for 5 grep -q 'frozen 0' "$(mine)/cgroup.events" || why+="all of it is frozen (killed, $i);"
         done
         [ $ended -lt 6 ] || why+="$ended of 12 kills ended it;"
-        steps=$(in_ct 'cat /tmp/steps')
+        steps=$(in_ct web1 'cat /tmp/steps')
         why+=$(expect 0 -- saved --leave-running)
         why+=$(is_frozen "$steps" "after all")
-        in_ct 'echo 0 >/sys/fs/cgroup/cold/cgroup.freeze'
+        in_ct web1 'echo 0 >/sys/fs/cgroup/cold/cgroup.freeze'
         result frozen "$why"
 }
 
 # A file that the image needs is gone from the disk: what was made up to there goes as well.
 test_failed_restore() {
         local why=""
-        in_ct 'ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q /etc/held' || teller a/b   # a kill may have ended the first
+        in_ct web1 'ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q /etc/held' || teller a/b   # a kill may have ended the first
         told >/dev/null
         why+=$(expect 0 -- saved)
         why+=$(expect 0 -- "$CTL" start web1)
-        in_ct 'rm /etc/held'
+        in_ct web1 'rm /etc/held'
         why+=$(expect 0 -- "$CTL" stop web1 --timeout 0)
         "$CTL" restore web1 "$DIR/image" </dev/null >/dev/null 2>&1 && why+="it was restored;"
         clean web1 || why+="it left: $(leftovers web1)"
@@ -135,15 +131,15 @@ test_failed_restore() {
 test_stop() {
         local why=""
         why+=$(expect 0 -- "$CTL" start web1)
-        in_ct 'mkdir -p /etc && touch /etc/held'
+        in_ct web1 'mkdir -p /etc && touch /etc/held'
         teller deep/er/still
-        in_ct 'cd /sys/fs/cgroup && mkdir -p t/w ice && echo threaded >t/w/cgroup.type && echo 1 >ice/cgroup.freeze'
-        in_ct '(echo 0 >/sys/fs/cgroup/ice/cgroup.procs; sleep 600) >/dev/null 2>&1 </dev/null &'
+        in_ct web1 'cd /sys/fs/cgroup && mkdir -p t/w ice && echo threaded >t/w/cgroup.type && echo 1 >ice/cgroup.freeze'
+        in_ct web1 '(echo 0 >/sys/fs/cgroup/ice/cgroup.procs; sleep 600) >/dev/null 2>&1 </dev/null &'
         wait_for 5 grep -q 'populated 1' "$(mine)/ice/cgroup.events" || why+="nobody is frozen;"
         why+=$(expect 0 -- "$CTL" stop web1 --timeout 1)
         clean web1 || why+="it left: $(leftovers web1)"
         why+=$(expect 0 -- "$CTL" start web1)
-        in_ct 'mkdir -p /sys/fs/cgroup/x/y'
+        in_ct web1 'mkdir -p /sys/fs/cgroup/x/y'
         why+=$(expect 0 -- "$CTL" stop web1 --timeout 0)
         why+=$(expect 0 -- "$CTL" destroy web1)
         clean web1 || why+="destroy left: $(leftovers web1)"

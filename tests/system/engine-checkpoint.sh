@@ -2,19 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # ctrctl checkpoint, restore and image with a container: it goes on as it was, and a failure changes nothing.
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/engine-common.bash"
-HERE=$(cd "$(dirname "$0")" && pwd)
-[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
-node
+enter "$@"
 bb_template
 
-served() { [ "$(busybox wget -qO- http://10.88.0.50/ 2>/dev/null)" = hello ]; }
 booted() { # counts in a shell variable of init's, which only its memory holds
         "$CTL" exec web1 -- cat /run/count 2>/dev/null
 }
 counting() { local a; a=$(booted); wait_for 5 eval '[ "$(booted)" -gt "'"${a:-0}"'" ]'; }
+
+# Nothing is left of a restore that was refused.
+refusal_undone() { [ "$(state web1)" = stopped ] && clean web1 || echo "a refused restore ($*) leaves $(state web1), $(leftovers web1);"; }
 
 # Init counts once in 100 ms and keeps the last number in a file of its tmpfs.
 count_init() {
@@ -25,7 +23,7 @@ httpd -p 80 -h /www
 n=0
 while :; do n=$((n + 1)); echo $n >/run/count.new; mv /run/count.new /run/count; sleep 0.1; done
 INIT
-        mke2fs -q -F -t ext4 -b 4096 -O metadata_csum_seed -E root_owner=0:0 -d "$DIR/bb" $LIB/template/bb.img 32M
+        template_of bb "$DIR/bb" 32M
 }
 
 test_leave_running() {
@@ -50,7 +48,7 @@ test_restore() {
         before=$(booted)
         why+=$(expect 0 -- "$CTL" checkpoint web1 "$DIR/image")
         [ "$(state web1)" = stopped ] || why+="it is $(state web1);"
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         why+=$(expect 0 -- "$CTL" restore web1 "$DIR/image")
         [ "$(state web1)" = running ] || why+="it is $(state web1);"
         wait_for 5 served || why+="it does not serve;"
@@ -64,10 +62,10 @@ test_restore() {
         why+=$(expect 0 -- "$CTL" checkpoint web1 "$DIR/image2")
         why+=$(cd "$DIR" && expect 0 -- "$CTL" restore web1 image2)
         counting || why+="it stands still after the second time;"
-        [ -n "$(pgrep -x ctrmon)" ] || why+="it has no monitor;"
+        [ -n "$(monitor)" ] || why+="it has no monitor;"
         why+=$(expect 0 -- "$CTL" stop web1)
         [ "$(cat $RUN/web1/console.log | tail -n 1 | tr -d '\r')" = bye ] || why+="its console is lost: $(tail -n 2 $RUN/web1/console.log);"
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         result restore "$why"
 }
 
@@ -85,11 +83,11 @@ test_image() {
                 [ $((i % 2)) = 0 ] && f=pages
                 size=$(stat -c %s "$DIR/bad/$f")
                 off=$((size * i / 11))
-                python3 -c 'import sys; f=open(sys.argv[1],"r+b"); f.seek(int(sys.argv[2])); b=f.read(1)[0]; f.seek(int(sys.argv[2])); f.write(bytes([b ^ 4]))' "$DIR/bad/$f" $off
+                flip "$DIR/bad/$f" $off
                 why+=$(expect 12 -- "$CTL" image verify "$DIR/bad")
         done
         why+=$(expect 12 -- "$CTL" restore web1 "$DIR/bad")
-        [ "$(state web1)" = stopped ] && clean web1 || why+="a refused restore leaves $(state web1), $(leftovers web1);"
+        why+=$(refusal_undone)
         rm -rf "$DIR/bad"
         cp -r "$DIR/image" "$DIR/bad"
         truncate -s -1 "$DIR/bad/records"
@@ -101,14 +99,14 @@ test_image() {
 test_hung_up() {
         local why="" m
         why+=$(expect 0 -- "$CTL" start web1)
-        m=$(pgrep -x ctrmon)
+        m=$(monitor)
         kill -KILL "$m" && wait_for 5 test ! -e "/proc/$m" || why+="no monitor is killed;"
         why+=$(expect 0 -- "$CTL" checkpoint web1 "$DIR/hung")
         why+=$(expect 0 -- "$CTL" restore web1 "$DIR/hung")
         counting || why+="it stands still;"
         why+=$(expect 0 -- "$CTL" stop web1)
         [ "$(cat $RUN/web1/console.log | tail -n 1 | tr -d '\r')" = bye ] || why+="it has no console: $(tail -n 2 $RUN/web1/console.log);"
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         rm -rf "$DIR/hung"
         result hung-up "$why"
 }
@@ -118,12 +116,12 @@ test_limit() {
         local why=""
         why+=$(expect 0 -- "$CTL" start web1)
         "$CTL" exec web1 -- sh -c 'exec >/dev/null 2>&1; (exec awk "BEGIN { s = \"x\"; while (length(s) < 10000000) s = s s; while (1) system(\"sleep 1\") }") & sleep 1'
-        wait_for 10 eval '[ "$("$CTL" info web1 --json | sed -n "s/.*\"memory\": *\([0-9]*\).*/\1/p" | head -n 1)" -gt 17000000 ]' ||
+        wait_for 10 eval '[ "$(info web1 memory)" -gt 17000000 ]' ||
                 why+="its program takes no memory: $("$CTL" info web1 --json);"
         why+=$(expect 0 -- "$CTL" checkpoint web1 "$DIR/large")
         why+=$(expect 0 -- "$CTL" set web1 memory=16M)
         why+=$(expect 9 "limit" "16 MiB" "raise" -- "$CTL" restore web1 "$DIR/large")
-        [ "$(state web1)" = stopped ] && clean web1 || why+="a refused restore leaves $(state web1), $(leftovers web1);"
+        why+=$(refusal_undone)
         why+=$(expect 0 -- "$CTL" set web1 memory=128M)
         why+=$(expect 0 -- "$CTL" restore web1 "$DIR/large")
         counting || why+="it stands still;"
@@ -140,9 +138,9 @@ test_crafted() {
                 cp -r "$DIR/image" "$DIR/bad"
                 words=${row#*: } row=${row%%: *}
                 # shellcheck disable=SC2086
-                python3 "$HERE/image-edit.py" "$DIR/bad" ${row#* } || why+="no image for ${row#* };"
+                python3 "$ROOT/tests/system/image-edit.py" "$DIR/bad" ${row#* } || why+="no image for ${row#* };"
                 why+=$(expect "${row%% *}" "$words" -- "$CTL" restore web1 "$DIR/bad")
-                [ "$(state web1)" = stopped ] && clean web1 || why+="a refused restore (${row#* }) leaves $(state web1), $(leftovers web1);"
+                why+=$(refusal_undone "${row#* }")
         done <<'ROWS'
 11 cpu avx1024: avx1024
 12 feature novel: a newer one
@@ -156,7 +154,7 @@ test_crafted() {
 ROWS
         rm -rf "$DIR/bad"
         cp -r "$DIR/image" "$DIR/bad"
-        python3 "$HERE/image-edit.py" "$DIR/bad" kind 999 1 || why+="no image with a record to be skipped;"
+        python3 "$ROOT/tests/system/image-edit.py" "$DIR/bad" kind 999 1 || why+="no image with a record to be skipped;"
         why+=$(expect 0 whole -- "$CTL" image verify "$DIR/bad")
         "$CTL" image show "$DIR/image" | python3 -c 'import json,sys
 sys.exit("sse2" not in json.load(sys.stdin)["records"][0]["message"]["cpu"])' || why+="no CPU features in its header;"
@@ -167,7 +165,7 @@ sys.exit("sse2" not in json.load(sys.stdin)["records"][0]["message"]["cpu"])' ||
 # of, would be the container's.
 test_pid() {
         local why="" p v2
-        v2=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+        v2=$(cgroup2_root)
         mkdir -p "$v2/$SUBTREE/tree"
         # Without what this script has inherited: a descriptor of the node's would be refused.
         (cd / && for p in $(ls /proc/self/fd); do [ "$p" -le 2 ] || eval "exec $p>&-"; done; exec setsid busybox sleep 1000) \
@@ -180,7 +178,7 @@ test_pid() {
         [ -d /proc/$p ] && [ "$(cat "$v2/$SUBTREE/tree/cgroup.freeze")" = 0 ] || why+="it does not go on;"
         why+=$(expect 0 whole -- "$CTL" image verify "$DIR/tree")
         why+=$(expect 12 "no image of a container" -- "$CTL" restore web1 "$DIR/tree")
-        [ "$(state web1)" = stopped ] && clean web1 || why+="a refused restore leaves $(state web1), $(leftovers web1);"
+        why+=$(refusal_undone)
         why+=$(expect 0 -- "$CTL" checkpoint --pid $p "$DIR/tree2")
         wait_for 5 eval '! [ -d /proc/'$p' ] || grep -q "State:.Z" /proc/'$p'/status' || why+="it did not end;"
         kill -KILL $p 2>/dev/null
@@ -254,19 +252,19 @@ test_killed_checkpoint() {
         done
         [ $lived -ge 10 ] || why+="only $lived of 16 outlived it;"
         [ "$(state web1)" = running ] && why+=$(expect 0 -- "$CTL" stop web1)
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         result killed-checkpoint "$why"
 }
 
 test_killed_restore() {
-        local why="" i p
+        local why="" i
         why+=$(expect 0 -- "$CTL" start web1)
         wait_for 10 served
         why+=$(expect 0 -- "$CTL" checkpoint web1 "$DIR/again")
         for i in {1..15}; do
                 "$CTL" restore web1 "$DIR/again" >/dev/null 2>&1 </dev/null &
                 sleep "$(printf '0.%03d' $((i * 12)))"
-                for p in /proc/[0-9]*; do [ "$(readlink $p/exe 2>/dev/null)" = "$(readlink -f "$CTL")" ] && kill -KILL "${p#/proc/}" 2>/dev/null; done
+                end_family
                 { wait $!; } 2>/dev/null
                 wait_for 5 eval '"$CTL" list >/dev/null; [ "$(state web1)" = running ] || clean web1' || { why+="kill $i: it is $(state web1), $(leftovers web1);"; break; }
                 if [ "$(state web1)" = running ]; then

@@ -1,26 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 #
 # What the engine's tests share; sourced. Each runs once outside, which makes a directory and chooses a cgroup subtree
 # of its own and removes both whatever happens, and once inside a node: mount, network and pid namespaces with their own
 # /etc/gantry, /var/lib/gantry and /run/gantry and a bridge br0 (10.88.0.1/24, fd88::1/64).
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.bash"
 
-B=${T_BUILD:-$(cd "$(dirname "$0")/../.." && pwd)/build}
 CTL=$B/tools/ctrctl
 LIB=/var/lib/gantry RUN=/run/gantry
-FAILED=0
 BRIDGE=br0
 
-outside() { # runs "$0" inside; does not return
-        [ "$(id -u)" = 0 ] || { echo "skip ${0##*/}: needs root"; exit 0; }
+enter() { # ARG...: the script's; returns in the node
+        if [ -n "${INSIDE:-}" ]; then node; return; fi
+        needs_root
         DIR=$(mktemp -d /var/tmp/gantry-engine-test.XXXXXX) || exit 1
         SUBTREE=gantry-${DIR##*/}
+        export DIR SUBTREE
         mkdir -p "$DIR"/{etc,lib,run} /etc/gantry $LIB $RUN
-        trap 'tidy' EXIT
-        trap 'exit 1' INT TERM HUP
-        DIR=$DIR SUBTREE=$SUBTREE ENGINE_INSIDE=1 unshare --mount --propagation private --net --uts --pid --fork --mount-proc \
-                --kill-child "$0" "$@" &
-        wait $!
-        exit $?
+        apart --net --uts -- "$@"
 }
 
 cgroup_roots() { awk '$3 ~ /^cgroup/ { print $2 }' /proc/self/mounts; }
@@ -37,13 +34,17 @@ tidy() {
         rm -rf --one-file-system "$DIR"
 }
 
-node() { # inside
+node() {
         mount --bind "$DIR/etc" /etc/gantry && mount --bind "$DIR/lib" $LIB && mount -t tmpfs -o mode=755 run $RUN || exit 1
-        printf 'cgroup = %s\nbridge = %s\nidmap_range = 20000000:1048576\n' "$SUBTREE" $BRIDGE >/etc/gantry/node.conf
+        node_conf
         ip link set lo up && ip link add $BRIDGE type bridge mcast_snooping 0 forward_delay 0 && ip link set $BRIDGE up &&
                 ip addr add 10.88.0.1/24 dev $BRIDGE && ip addr add fd88::1/64 dev $BRIDGE nodad || exit 1
         cd "$DIR" || exit 1
 }
+node_conf() { printf 'cgroup = %s\nbridge = %s\nidmap_range = 20000000:1048576\n' "$SUBTREE" $BRIDGE >/etc/gantry/node.conf; }
+
+# template_of NAME DIRECTORY SIZE: from what lies there
+template_of() { mke2fs -q -F -t ext4 -b 4096 -O metadata_csum_seed -E root_owner=0:0 -d "$2" "$LIB/template/$1.img" "$3" >/dev/null; }
 
 # A template "bb" of one static busybox and an init that serves /www and ends with status 3 when it is asked to.
 bb_template() {
@@ -62,44 +63,20 @@ httpd -p 80 -h /www
 while :; do sleep 3600 & wait $!; done
 INIT
         chmod 755 "$r/sbin/init-test"
-        mke2fs -q -t ext4 -b 4096 -O metadata_csum_seed -E root_owner=0:0 -d "$r" $LIB/template/bb.img 32M || exit 1
+        template_of bb "$r" 32M || exit 1
 }
 
 INIT=/sbin/init-test
 # make NAME [OPTIONS…]
 make() { local n=$1; shift; "$CTL" create "$n" --template bb --size 64M --init $INIT "$@" </dev/null; }
 
-# result NAME WHY...: `ok` when WHY is empty
-result() {
-        local name=$1
-        shift
-        if [ -z "$*" ]; then echo "ok $name"; else echo "not ok $name: $(echo "$*" | tr '\n' ' ')"; FAILED=1; fi
-}
-
-# expect CODE WORDS... -- COMMAND...: prints what is wrong: the exit code, or a message that lacks one of the words
-expect() {
-        local want=$1 words=() out code word
-        shift
-        while [ "$1" != -- ]; do words+=("$1"); shift; done
-        shift
-        out=$("$@" 2>&1 </dev/null)
-        code=$?
-        [ "$code" = "$want" ] || { echo "${*:2} ended with $code, not $want: $out;"; return; }
-        for word in "${words[@]}"; do
-                [[ $out == *"$word"* ]] || echo "the output of ${*:2} lacks '$word': $out;"
-        done
-}
-
-# wait_for SECONDS COMMAND...: until it succeeds
-wait_for() {
-        local i n=$(($1 * 50))
-        shift
-        for ((i = 0; i < n; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.02; done
-        return 1
-}
-
 state() { "$CTL" list | awk -v n="$1" '$1 == n { s = $2 } END { print s ? s : "none" }'; }
-init_pid() { "$CTL" info "$1" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["pid"] or "")'; }
+# info CT KEY: one figure of `ctrctl info --json`, nothing for null
+info() { local v; v=$(field "$("$CTL" info "$1" --json)" "$2"); [ "$v" = null ] || echo "$v"; }
+init_pid() { info "$1" pid; }
+# in_ct CT SCRIPT: a shell inside
+in_ct() { "$CTL" exec "$1" -- sh -c "$2" </dev/null; }
+served() { [ "$(timeout 3 busybox wget -qO- http://10.88.0.50/ 2>/dev/null)" = hello ]; } # by a container of that address
 
 # Loop devices whose file is this container's image, by inode: other nodes on this machine have the same paths.
 loops_of() {
@@ -119,3 +96,13 @@ leftovers() {
         for l in /proc/[0-9]*/comm; do [ "$(cat "$l" 2>/dev/null)" = ctrmon ] && echo "a monitor;"; done
 }
 clean() { [ -z "$(leftovers "$1")" ]; }
+# left_behind CT: what is there still after a moment
+left_behind() { wait_for 5 clean "$1" || echo "left behind: $(leftovers "$1")"; }
+
+# Processes of commands: each itself, its worker and its guard, which are sessions of their own.
+family() { local p; for p in /proc/[0-9]*; do [ "$(readlink "$p/exe" 2>/dev/null)" = "$(readlink -f "$CTL")" ] && echo "${p#/proc/}"; done; }
+end_family() { # SIGKILL to each: only this test's own, in a pid namespace of its own
+        local p
+        for p in $(family); do kill -KILL "$p" 2>/dev/null; done
+}
+monitor() { local p; for p in /proc/[0-9]*; do [ "$(cat "$p/comm" 2>/dev/null)" = ctrmon ] && { echo "${p#/proc/}"; return 0; }; done; return 1; }

@@ -6,11 +6,8 @@
 # command that says 0 has done its work.
 #
 # GANTRY_TRIES (25) bounds the steps of a command: they are spread over all its calls then.
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/engine-common.bash"
-[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
-node
+enter "$@"
 bb_template
 TRIES=${GANTRY_TRIES:-25}
 mkdir "$DIR/bin" && cp "$B/tests/system/ctrctl-fault" "$DIR/bin/" && cp "$B/tools/ctrmon" "$DIR/bin/" || exit 1
@@ -87,7 +84,7 @@ judge_stop() {
 
 judge_checkpoint() {
         wait_for 10 running || { echo "call $1 ($(struck)): it is $(state web1), $(leftovers web1): $(cat "$DIR/out");"; return; }
-        wait_for 10 eval '[ "$(timeout 3 busybox wget -qO- http://10.88.0.50/)" = hello ]' || echo "call $1 ($(struck)): it does not serve;"
+        wait_for 10 served || echo "call $1 ($(struck)): it does not serve;"
         [ $RC != 0 ] || [ -e "$DIR/img/records" ] || echo "call $1 ($(struck)): it says 0 and there is no image;"
         # Once the image is whole only the thaw can fail; then the guard, or the next command, has seen to it.
         [ $RC = 0 ] || [ ! -e "$DIR/img" ] || grep -q "thaw\|go on" "$DIR/out" || echo "call $1 ($(struck)): it says $RC and there is an image;"

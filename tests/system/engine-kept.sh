@@ -3,11 +3,8 @@
 #
 # What a container has that no process of it holds comes back with a checkpoint: a console that everybody has let go of. And what
 # does not come back as it was is counted: memory that processes share since a fork.
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/engine-common.bash"
-[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
-node
+enter "$@"
 bb_template
 
 saved_and_back() { rm -rf "$DIR/image"; "$CTL" checkpoint "$1" "$DIR/image" && "$CTL" restore "$1" "$DIR/image"; }
@@ -34,19 +31,19 @@ test_unshared() {
         local why="" n out
         mkdir -p "$DIR/forked"/{bin,dev,proc,sys,run,tmp,talk} && cp "${T_RELEASE:-$B}/tests/victim/victim-forked" "$DIR/forked/bin/forked"
         cp "$(command -v busybox)" "$DIR/forked/bin/busybox"
-        mke2fs -q -t ext4 -b 4096 -O metadata_csum_seed -E root_owner=0:0 -d "$DIR/forked" $LIB/template/forked.img 32M || why+="no template;"
+        template_of forked "$DIR/forked" 32M || why+="no template;"
         why+=$(expect 0 -- "$CTL" create fork1 --template forked --size 64M --memory 128M --init '/bin/forked /talk')
         why+=$(expect 0 -- "$CTL" start fork1)
         wait_for 10 "$CTL" exec fork1 -- /bin/busybox test -e /talk/ready </dev/null || why+="it is not ready;"
         out=$("$CTL" checkpoint fork1 "$DIR/forked.image" --leave-running --json </dev/null)
-        n=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["unshared_pages"])' "$out")
+        n=$(field "$out" unshared_pages)
         [ "${n:-0}" -ge 3584 ] && [ "$n" -le 3712 ] || why+="$n pages, of 3584 and a few;"
         out=$("$CTL" checkpoint fork1 "$DIR/forked2.image" </dev/null)
         [[ $out == *1[45].[0-9]\ MiB\ that\ relatives\ share* ]] || why+="in words: $out;"
         # What came back are copies: nothing is left to be unshared but what the exec'd restore shares.
         why+=$(expect 0 -- "$CTL" restore fork1 "$DIR/forked.image")
         out=$("$CTL" checkpoint fork1 "$DIR/forked3.image" --json </dev/null)
-        n=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["unshared_pages"])' "$out")
+        n=$(field "$out" unshared_pages)
         [ "${n:-9999}" -le 64 ] || why+="$n pages are still shared after a restore;"
         result unshared "$why"
 }

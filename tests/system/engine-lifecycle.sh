@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # A container's life as an administrator sees it: made, started, entered, listed, stopped, removed; and what is refused.
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/engine-common.bash"
-[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
-node
+enter "$@"
 bb_template
 
 test_create() {
@@ -21,7 +18,7 @@ test_create() {
         why+=$(expect 2 "32 MiB" -- "$CTL" create web2 --template bb --size 16M)
         why+=$(expect 2 -- "$CTL" create web2 --colour red)
         [ "$(ls $LIB/ct)" = web1 ] && [ "$(ls -A $LIB/ct)" = web1 ] || why+="left behind: $(ls -A $LIB/ct);"
-        e2fsck -fn $LIB/ct/web1/root.img >/dev/null 2>&1 || why+="e2fsck is not content with the image;"
+        why+=$(sound $LIB/ct/web1/root.img)
         [ "$(stat -c %s $LIB/ct/web1/root.img)" = $((64 << 20)) ] || why+="its size is wrong;"
         [ "$(blkid -o value -s UUID $LIB/ct/web1/root.img)" != "$(blkid -o value -s UUID $LIB/template/bb.img)" ] ||
                 why+="it has the template's UUID;"
@@ -58,7 +55,7 @@ test_start() {
         why+=$(expect 6 "stop it first" -- "$CTL" destroy web1)
         why+=$(expect 0 "web1" "running" "10.88.0.50/24" -- "$CTL" list)
         wait_for 10 busybox wget -qO- http://10.88.0.50/ || why+="no answer over IPv4;"
-        [ "$(busybox wget -qO- http://10.88.0.50/)" = hello ] || why+="a wrong answer over IPv4;"
+        served || why+="a wrong answer over IPv4;"
         busybox ping -c 1 -W 2 10.88.0.50 >/dev/null || why+="no echo over IPv4;"
         busybox ping6 -c 1 -W 2 fd88::50 >/dev/null || why+="no echo over IPv6;"
         "$CTL" exec web1 -- busybox ping -c 1 -W 2 10.88.0.1 >/dev/null || why+="it does not reach the node;"
@@ -132,7 +129,7 @@ test_stop() {
                 "$CTL" exec web1 -- sh -c 'cat >/bin/late-init && chmod 755 /bin/late-init' || why+="no late-init;"
         why+=$(expect 0 -- "$CTL" stop web1)
         [ "$(state web1)" = stopped ] || why+="it is $(state web1);"
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         # A first program that hears nothing is killed when the time is over.
         why+=$(expect 0 -- "$CTL" set web1 'init=/bin/sleep 1000')
         why+=$(expect 0 -- "$CTL" start web1)
@@ -160,7 +157,7 @@ test_exit() {
         why+=$(expect 0 -- "$CTL" start web1)
         wait_for 10 test -e $RUN/web1/exit || why+="no status was noted;"
         [ "$(cat $RUN/web1/exit 2>/dev/null)" = "status = 5" ] || why+="the status is $(cat $RUN/web1/exit);"
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         grep -q heard $RUN/web1/console.log || why+="it was not asked: $(cat $RUN/web1/console.log);"
         why+=$(expect 0 -- "$CTL" set web1 "init=$INIT")
         result exit "$why"
@@ -170,17 +167,17 @@ test_bad_start() {
         local why=""
         why+=$(expect 0 -- "$CTL" set web1 'init=/bin/nothing-here')
         why+=$(expect 22 "/bin/nothing-here" "ct.conf" -- "$CTL" start web1)
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         why+=$(expect 0 -- "$CTL" set web1 "init=$INIT" net.bridge=br7)
         why+=$(expect 3 "br7" "ip link add" -- "$CTL" start web1)
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         why+=$(expect 0 -- "$CTL" set web1 net.bridge=)
         mv $LIB/ct/web1/root.img "$DIR/x.img"
         why+=$(expect 13 "root.img" -- "$CTL" start web1)
         head -c 1M /dev/zero >$LIB/ct/web1/root.img
         why+=$(expect 13 -- "$CTL" start web1)
         mv "$DIR/x.img" $LIB/ct/web1/root.img
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         why+=$(expect 0 -- "$CTL" start web1)
         why+=$(expect 0 -- "$CTL" stop web1)
         result bad-start "$why"
@@ -195,7 +192,7 @@ test_hostile_image() {
         "$CTL" stop web1
         why+=$(expect 1 "/sys" -- "$CTL" start web1)
         [ -z "$(ls -A "$victim")" ] || why+="something was made outside;"
-        wait_for 5 clean web1 || why+="left behind: $(leftovers web1)"
+        why+=$(left_behind web1)
         rm -f $LIB/ct/web1/root.img
         cp --sparse=always $LIB/template/bb.img $LIB/ct/web1/root.img
         result hostile-image "$why"

@@ -2,20 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What is killed, locked, broken or done twice at the same time: nothing is left, and nothing is lost.
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/engine-common.bash"
-[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
-node
+enter "$@"
 bb_template
-
-# Processes of a command: itself and its worker, which is a session of its own.
-family() { local p; for p in /proc/[0-9]*; do [ "$(readlink $p/exe 2>/dev/null)" = "$(readlink -f "$CTL")" ] && echo "${p#/proc/}"; done; }
-
-end_family() { # SIGKILL to each: only this test's own, in a pid namespace of its own
-        local p
-        for p in $(family); do kill -KILL "$p" 2>/dev/null; done
-}
 
 # A start takes ~100 ms: it is killed at 40 points of that, the command and its worker together, or one of them alone.
 test_killed_starts() {
@@ -39,7 +28,7 @@ test_killed_starts() {
         done
         why+=$(expect 0 -- "$CTL" start web1)
         why+=$(expect 0 -- "$CTL" stop web1)
-        e2fsck -fn $LIB/ct/web1/root.img >/dev/null 2>&1 || why+="e2fsck is not content with the image;"
+        why+=$(sound $LIB/ct/web1/root.img)
         result killed-starts "$why"
 }
 settled() { [ -z "$(family)" ] && { [ "$(state "$1")" = running ] || clean "$1"; }; }
@@ -92,22 +81,18 @@ test_killed_create() {
         result killed-create "$why"
 }
 
-monitor() { local p; for p in /proc/[0-9]*; do [ "$(tr '\0' ' ' <$p/cmdline 2>/dev/null | cut -d' ' -f1,2)" = "ctrmon $1" ] && echo "${p#/proc/}"; done; }
-# A monitor that a command starts runs under its path.
-any_monitor() { local p; for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = ctrmon ] && { echo "${p#/proc/}"; return 0; }; done; return 1; }
-
 test_monitor() {
         local why="" m
         why+=$(expect 0 -- "$CTL" start web1)
-        wait_for 5 any_monitor || why+="no monitor begins;" # the worker that started it becomes it, a moment later
-        m=$(any_monitor)
+        wait_for 5 monitor || why+="no monitor begins;" # the worker that started it becomes it, a moment later
+        m=$(monitor)
         kill -KILL $m
         wait_for 5 test ! -e "/proc/$m"
         [ "$(state web1)" = running ] || why+="without a monitor it is $(state web1);"
-        wait_for 5 timeout 2 busybox wget -qO- http://10.88.0.50/ ||
+        wait_for 5 served ||
                 why+="without a monitor it does not answer: $("$CTL" info web1; bridge link; ip neigh; tail -n 3 $RUN/web1/console.log);"
         why+=$(expect 0 -- "$CTL" exec web1 -- true)
-        wait_for 5 any_monitor || why+="the next command starts no monitor;"
+        wait_for 5 monitor || why+="the next command starts no monitor;"
         # Init ends: the new monitor removes everything.
         "$CTL" exec web1 -- kill -TERM 1
         wait_for 10 clean web1 || why+="the new monitor leaves $(leftovers web1)"
@@ -168,7 +153,7 @@ print([(c["name"], c["state"], c.get("error", {}).get("name"), c.get("error", {}
         why+=$(expect 3 "node.conf:2:1" "known here" -- "$CTL" list)
         printf 'cgroup = ../x\n' >/etc/gantry/node.conf
         why+=$(expect 3 "node.conf:1:10" -- "$CTL" list)
-        printf 'cgroup = %s\nbridge = %s\nidmap_range = 20000000:1048576\n' "$SUBTREE" $BRIDGE >/etc/gantry/node.conf
+        node_conf
         result typo "$why"
 }
 
@@ -194,7 +179,7 @@ test_ids() {
         printf 'cgroup = %s\nidmap_range = 30000000:65535\n' "$SUBTREE" >/etc/gantry/node.conf
         why+=$(expect 9 "idmap_range" -- make c)
         [ "$(ls -A $LIB/ct)" = web1 ] || why+="left: $(ls -A $LIB/ct);"
-        printf 'cgroup = %s\nbridge = %s\nidmap_range = 20000000:1048576\n' "$SUBTREE" $BRIDGE >/etc/gantry/node.conf
+        node_conf
         result ids "$why"
 }
 

@@ -3,11 +3,8 @@
 #
 # What a checkpoint cannot keep of a real container is refused by name: keys, a firewall, rules, odd routes and links. And the keys of whoever starts a
 # container, or runs a command in it, are not in it.
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/engine-common.bash"
-[ -n "${ENGINE_INSIDE:-}" ] || outside "$@"
-node
+enter "$@"
 bb_template
 
 # COMMAND… in a new session keyring that holds a key

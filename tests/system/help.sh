@@ -3,16 +3,9 @@
 #
 # What a program says of itself, its manual page and its completion name the same verbs, options, keys and exit codes, and
 # the completion offers them where they belong.
-set -u
-export LC_ALL=C.UTF-8
-ROOT=${T_ROOT:-$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)}
+. "$(dirname "$0")/../lib.bash"
 BIN=${T_RELEASE:-$ROOT/build}/tools
 COMPLETION=$ROOT/tools/completion/ctr
-FAILED=0
-
-result() {
-        if [ -n "$2" ]; then echo "not ok $1: $2"; FAILED=1; else echo "ok $1"; fi
-}
 
 # A page as plain words: \- is -, and font changes are nothing.
 page() { sed -e 's/\\-/-/g' -e 's/\\f[BIR]//g' -e 's/"//g' "$ROOT/docs/man/$1"; }

@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Images as an administrator uses them: made, shown, mounted, refused, and never left attached.
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/ploop-common.bash"
-[ -n "${PLOOP_INSIDE:-}" ] || outside "$@"
-cd "$DIR" || exit 1
+enter "$@"
 mkdir m n
 
 test_create() {
@@ -17,7 +14,7 @@ test_create() {
                 ms=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
                 [ $ms -lt 800 ] || why+="$size took $ms ms;"
                 [ -e "$size.img.tmp" ] && why+="a temporary file was left;"
-                e2fsck -fn "$size.img" >/dev/null 2>&1 || why+="e2fsck is not content with $size;"
+                why+=$(sound "$size.img")
         done
         [ "$(stat -c %b 10G.img)" -lt 32768 ] || why+="10G takes $(stat -c %b 10G.img) sectors;"
         [ "$(stat -c %a 10G.img)" = 600 ] || why+="everybody may read it;"
@@ -36,7 +33,7 @@ test_create_killed() {
                 [ -e k.img ] && rm k.img
         done
         why+=$(expect 0 -- "$PLOOP" create k.img --size 64M)
-        e2fsck -fn k.img >/dev/null 2>&1 || why+="not clean after killed ones;"
+        why+=$(sound k.img)
         rm -f k.img
         : >l.img.tmp
         exec 9<l.img.tmp
@@ -90,7 +87,7 @@ test_mount() {
         why+=$(expect 6 "busy" -- "$PLOOP" umount m)
         exec 8<&-
         why+=$(expect 0 -- "$PLOOP" umount m)
-        e2fsck -fn 10G.img >/dev/null 2>&1 || why+="e2fsck is not content;"
+        why+=$(sound 10G.img)
         result mount "$why"
 }
 
@@ -119,8 +116,7 @@ test_damaged() {
         "$PLOOP" create d.img --size 64M || why+="no image;"
         for at in 1028 1084 1120 1500 2044; do
                 cp --sparse=always d.img e.img
-                printf "$(printf '\\x%02x' $((0x$(od -An -tx1 -j $at -N 1 d.img | tr -d ' ') ^ 4)))" |
-                        dd of=e.img bs=1 seek=$at conv=notrunc status=none
+                flip e.img $at
                 why+=$(expect 13 -- "$PLOOP" info e.img)
                 why+=$(expect 13 -- "$PLOOP" mount e.img m)
         done
@@ -152,7 +148,7 @@ test_mount_killed() {
                 none_attached || { why="attached without a mount after kill $i"; break; }
         done
         [ -n "$why" ] || [ $free -gt 0 ] || why="no kill came in time"
-        e2fsck -fn 10G.img >/dev/null 2>&1 || why+=" e2fsck is not content"
+        why+=$(sound 10G.img)
         result "mount-killed" "$why"
 }
 

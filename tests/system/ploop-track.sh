@@ -5,11 +5,8 @@
 # out on purpose they must not; a killed copier leaves nothing.
 #
 #       tests/system/ploop-track.sh [RUNS]
-set -u
-export LC_ALL=C.UTF-8
 . "$(dirname "$0")/ploop-common.bash"
-[ -n "${PLOOP_INSIDE:-}" ] || outside "$@"
-cd "$DIR" || exit 1
+enter "$@"
 RUNS=${1:-3}
 SIZE=333M WORDS=1332 # of 64 blocks: a size that no other test has
 mkdir m
