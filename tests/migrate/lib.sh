@@ -84,7 +84,10 @@ web_create() {
 # DATA_MIB of random bytes are served as /data.bin.
 web_up() {
         web_create && n1 ctrctl start web1 || { not_ok start "web1 does not start"; exit 1; }
-        n1 ctrctl exec web1 sh -c "sed -i 's/^worker_processes.*/worker_processes 2;/' /etc/nginx/nginx.conf && nginx -s reload" ||
+        # nginx takes a signal from when its pid file is there.
+        n1 ctrctl exec web1 sh -c "sed -i 's/^worker_processes.*/worker_processes 2;/' /etc/nginx/nginx.conf
+                i=0; until [ -s /run/nginx.pid ] || [ \$i = 300 ]; do i=\$((i + 1)); sleep 0.1; done
+                nginx -s reload" ||
                 { not_ok start "nginx does not take its configuration"; exit 1; }
         n1 ctrctl exec web1 sh -c "head -c ${DATA_MIB:-32}M /dev/urandom >/var/www/html/data.bin && sync" ||
                 { not_ok start "no data in web1"; exit 1; }
