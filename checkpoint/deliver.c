@@ -125,23 +125,13 @@ static struct restore_task *task_of_actor(struct restore *rs, struct actor a)
         return NULL;
 }
 
-static int needed(const struct restore *rs, uint64_t id, struct err *err)
-{
-        int fd = object_fd(rs, id);
-
-        if (fd < 0)
-                return err_set(err, EX_IMAGE, "cannot restore an object", "it was not made before it was needed", "object %llu",
-                               (unsigned long long)id);
-        return fd;
-}
-
 static int deliver_batch(struct restore *rs, struct restore_task *task, struct tape *t, const uint64_t *ids, size_t n,
                          struct err *err)
 {
         int fds[FD_PASS_MAX];
 
         for (size_t i = 0; i < n; i++) {
-                fds[i] = needed(rs, ids[i], err);
+                fds[i] = restore_fd(rs, ids[i], err);
                 if (fds[i] < 0)
                         return fds[i];
         }
@@ -171,7 +161,7 @@ int deliver_needs(struct restore *rs, struct tape *t, struct err *err)
 
         if (tape_actor(t).type == ACTOR_SELF) {
                 for (size_t i = 0; i < n; i++) {
-                        int fd = needed(rs, ids[i], err);
+                        int fd = restore_fd(rs, ids[i], err);
                         if (fd < 0)
                                 return fd;
                         tape_set_fd(t, ids[i], fd);
@@ -288,7 +278,7 @@ static int hand_batch(struct restore *rs, struct restore_task *t, const struct w
                 return kind_nomem(err);
         tape_label(tape, "hand over the descriptor table");
         for (size_t i = 0; i < n; i++) {
-                int fd = needed(rs, w[i].file, err);
+                int fd = restore_fd(rs, w[i].file, err);
                 int r = fd < 0 ? fd : fd_send(rs->s.sock, "f", 1, &fd, 1, err);
                 if (r < 0) {
                         tape_free(tape);
