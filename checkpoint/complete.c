@@ -16,23 +16,6 @@
 #include "proto/mounts.pb-c.h"
 #include "proto/ns-user.pb-c.h"
 
-bool has_record(const struct restore *rs, uint16_t kind, uint64_t id)
-{
-        size_t lo = 0, hi = rs->n_rec;
-
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-                const struct record *r = &rs->rec[rs->by_id[mid]];
-                if (r->id < id || (r->id == id && r->kind < kind))
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        if (lo == rs->n_rec || rs->rec[rs->by_id[lo]].id != id)
-                return false;
-        return !kind || rs->rec[rs->by_id[lo]].kind == kind;
-}
-
 static int need_record(const struct restore *rs, const struct kind *k, uint64_t id, const struct restore_task *t,
                        struct err *err)
 {

@@ -78,6 +78,29 @@ struct restore {
 #define AGENT_TAPE_BYTES 65536u
 #define AGENT_ROOM (UINT64_C(16) << 20)   /* code, and a tape area that may have to grow */
 
+/* restore-find.c: by id */
+struct restore_task *restore_task_find(struct restore *rs, uint64_t id);
+struct restore_task *restore_task_of(struct restore *rs, uint64_t object);   /* the first that uses a table, or the task itself */
+struct tracee *restore_tracee(void *ctx, struct actor who);
+bool has_record(const struct restore *rs, uint16_t kind, uint64_t id);        /* kind 0: any */
+int object_put(struct restore *rs, uint64_t id, int fd, struct err *err);     /* takes fd */
+int object_fd(const struct restore *rs, uint64_t id);                         /* borrowed, -1 */
+
+/* deliver.c */
+struct receive { uint32_t entry, control; size_t n; };
+struct receive deliver_receive(struct tape *t, int sock, size_t n);           /* writes the entry that receives n descriptors */
+int deliver_needs(struct restore *rs, struct tape *t, struct err *err);       /* before a phase's tape plays */
+int collect_keeps(struct restore *rs, struct tape *t, struct err *err);       /* after it */
+int play_one(struct restore *rs, struct tape *t, struct err *err);            /* a session's own tape, freed here */
+int deliver_cleanup(struct restore *rs, struct err *err);                     /* closes what phases left in tasks */
+
+/* phase.c, with restore_tape() and restore_keep_map() of kind.h */
+int phase_play(struct restore *rs, struct err *err);
+void phase_drop(struct restore *rs);                                          /* tapes that are not to be played */
+
+/* restore-check.c: CHECK, to CHECKED */
+int restore_check(struct restore *rs, struct err *err);
+
 /* restore-tree.c */
 int restore_read_tree(struct restore *rs, struct err *err);
 int restore_tree(struct restore *rs, struct err *err);
@@ -86,17 +109,9 @@ int restore_threads_make(struct restore *rs, struct err *err);
 /* restore-halted.c: what of the tree does not run */
 int restore_read_halted(struct restore *rs, struct plan_task *dead, struct err *err);   /* after the tasks */
 int restore_halt(struct restore *rs, struct err *err);
-struct restore_task *restore_task_find(struct restore *rs, uint64_t id);
-struct restore_task *restore_task_of(struct restore *rs, uint64_t object);   /* the first that uses a table, or the task itself */
-struct tracee *restore_tracee(void *ctx, struct actor who);
 
-/* deliver.c */
-int deliver_needs(struct restore *rs, struct tape *t, struct err *err);       /* before a phase's tape plays */
-int collect_keeps(struct restore *rs, struct tape *t, struct err *err);       /* after it */
-int deliver_cleanup(struct restore *rs, struct err *err);                     /* closes what phases left in tasks */
-int hand_tables(struct restore *rs, struct err *err);                         /* PH_HAND */
-int object_put(struct restore *rs, uint64_t id, int fd, struct err *err);     /* takes fd */
-int object_fd(const struct restore *rs, uint64_t id);                         /* borrowed, -1 */
+/* hand.c: PH_HAND */
+int hand_tables(struct restore *rs, struct err *err);
 
 /* space.c: PH_SPACE prelude, page filling */
 int space_choose_agent(struct restore *rs, struct err *err);
@@ -104,7 +119,6 @@ int space_clear(struct restore *rs, struct err *err);
 int fill_pages(struct restore *rs, struct err *err);
 
 /* complete.c */
-bool has_record(const struct restore *rs, uint16_t kind, uint64_t id);        /* kind 0: any */
 int complete_check(const struct restore *rs, struct err *err);                /* after restore_read_tree() */
 
 /* cgtree.c, in the order of its calls */
@@ -122,7 +136,6 @@ uint64_t cgtree_thread(const struct restore *rs, const struct restore_task *t, s
 int mounts_check(struct restore *rs, struct err *err);
 int mounts_restore(struct restore *rs, struct err *err);
 
-/* restore.c */
-int phase_play(struct restore *rs, struct err *err);
-int play_one(struct restore *rs, struct tape *t, struct err *err);            /* a session's own tape, freed here */
+/* restore-end.c, with restore_free() of session.h */
+void restore_kill(struct restore *rs);                                        /* the tree, which is reaped */
 

@@ -2,11 +2,10 @@
 /*
  * What a kind may ask of a restore (kind.h, "restore side").
  *
- * Lookups and small steps on behalf of one record; the order of things is restore.c's, descriptors are deliver.c's.
+ * Small steps on behalf of one record. The order of things is restore.c's, the tapes are phase.c's; what is only looked up by its id is
+ * in restore-find.c.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,33 +71,6 @@ uint64_t restore_task(struct restore *rs, uint32_t number)
         return 0;
 }
 
-const struct record *restore_record(struct restore *rs, uint64_t object)
-{
-        size_t lo = 0, hi = rs->n_rec;
-
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-                if (rs->rec[rs->by_id[mid]].id < object)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        for (; lo < rs->n_rec && rs->rec[rs->by_id[lo]].id == object; lo++)
-                if (rs->rec[rs->by_id[lo]].kind >= 16)
-                        return &rs->rec[rs->by_id[lo]];
-        return NULL;
-}
-
-void restore_keep_map(struct restore *rs, struct tape *t, uint32_t entry, uint64_t size, uint64_t object)
-{
-        struct restore_map *grown = realloc(rs->map, (rs->n_map + 1) * sizeof(*grown));
-
-        if (!grown)
-                abort();   /* as restore_tape() */
-        rs->map = grown;
-        grown[rs->n_map++] = (struct restore_map){ t, entry, size, object };
-}
-
 int restore_bytes(struct restore *rs, uint64_t id, uint64_t offset, void *buf, size_t len, struct err *err)
 {
         uint8_t *p = buf;
@@ -121,16 +93,6 @@ int restore_bytes(struct restore *rs, uint64_t id, uint64_t offset, void *buf, s
                 len -= n;
         }
         return 0;
-}
-
-int restore_fd(struct restore *rs, uint64_t object, struct err *err)
-{
-        int fd = object_fd(rs, object);
-
-        if (fd < 0)
-                return err_set(err, EX_IMAGE, "cannot restore an object", "it was not made before it was needed", "object %llu",
-                               (unsigned long long)object);
-        return fd;
 }
 
 struct cpu_state *restore_cpu(struct restore *rs, uint64_t thread)

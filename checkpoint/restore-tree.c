@@ -24,45 +24,6 @@
 #include "checkpoint/restore-int.h"
 #include "proto/tree.pb-c.h"
 
-struct restore_task *restore_task_find(struct restore *rs, uint64_t id)
-{
-        for (size_t i = 0; i < rs->n_task; i++)
-                if (rs->task[i].id == id)
-                        return &rs->task[i];
-        return NULL;
-}
-
-struct restore_task *restore_task_of(struct restore *rs, uint64_t o)
-{
-        for (size_t i = 0; i < rs->n_task; i++) {
-                struct restore_task *t = &rs->task[i];
-                if (t->id == o || t->mm == o || t->files == o || t->fs == o || t->sighand == o)
-                        return t;
-                for (size_t k = 0; k < t->n_thread; k++)
-                        if (t->thread[k].id == o)
-                                return t;
-        }
-        return NULL;
-}
-
-struct tracee *restore_tracee(void *ctx, struct actor who)
-{
-        struct restore *rs = ctx;
-
-        if (who.type == ACTOR_NS)
-                return rs->task[0].thread[0].tracee;
-        for (size_t i = 0; who.type == ACTOR_TASK && i < rs->n_temp; i++)
-                if (who.id == TREE_TEMP + rs->temp[i].vpid)
-                        return rs->temp[i].tracee;
-        struct restore_task *t = restore_task_of(rs, who.id);
-        if (!t)
-                return NULL;
-        for (size_t k = 0; who.type == ACTOR_THREAD && k < t->n_thread; k++)
-                if (t->thread[k].id == who.id)
-                        return t->thread[k].tracee;
-        return who.type == ACTOR_TASK ? t->thread[0].tracee : NULL;
-}
-
 /* ---- CHECK ---- */
 
 static int read_task(struct restore *rs, const Gantry__Tree__Task *m, size_t i, struct err *err)
