@@ -18,7 +18,6 @@
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,7 +28,6 @@
 #include "base/path.h"
 #include "base/pidfd.h"
 #include "base/str.h"
-#include "base/sys.h"
 #include "checkpoint/dump-int.h"
 
 static const char *const ns_file[NS_N] = { "user", "mnt", "pid", "net", "uts", "ipc", "cgroup", "time" };
@@ -425,24 +423,6 @@ static int inet_row(struct dump *d, const struct nlmsghdr *h, struct err *err)
         else
                 d->orphans++;
         return 0;
-}
-
-int dump_netlink(int netns, int protocol, struct err *err)
-{
-        _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0, err);
-        if (own < 0)
-                return own;
-        int r = netns >= 0 ? sys_setns(netns, CLONE_NEWNET) : 0;
-        if (r < 0)
-                return err_sys(err, EX_FAIL, r, "cannot enter the container's network namespace", "%s", "");
-        int fd = sys_socket(AF_NETLINK, SOCK_RAW, protocol);
-        if (netns >= 0 && (r = sys_setns(own, CLONE_NEWNET)) < 0) {
-                fd_close(fd);
-                return err_sys(err, EX_FAIL, r, "cannot leave the container's network namespace", "%s", "");
-        }
-        if (fd < 0)
-                return err_sys(err, EX_KERNEL, fd, "cannot open a netlink socket", "protocol %d", protocol);
-        return fd;
 }
 
 static int netns_fd(const struct dump *d)

@@ -130,6 +130,13 @@ int subject_freeze_below(const struct subject *s, struct err *err);
 int subject_thaw(const struct subject *s, bool network, struct err *err);
 int subject_repair_off(const struct subject *s, struct err *err);
 
+/* dump-actor.c */
+struct tracee *dump_tracee(void *ctx, struct actor who);
+int dump_agents(struct dump *d, struct err *err);                 /* into every thread; idempotent */
+
+/* netsock.c: a netlink socket in the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
+int dump_netlink(int netns, int protocol, struct err *err);
+
 /* collect.c: WALK and CLAIM */
 int dump_walk(struct dump *d, struct err *err);
 int dump_claim(struct dump *d, struct findings *all, struct err *err);
@@ -147,15 +154,12 @@ int dump_walk_ns(struct dump *d, struct err *err);
 int dump_walk_mounts(struct dump *d, struct err *err);
 int dump_walk_net(struct dump *d, struct err *err);
 int dump_walk_cgroups(struct dump *d, struct err *err);           /* collect-cgroup.c */
-/* A netlink socket in the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
-int dump_netlink(int netns, int protocol, struct err *err);
 int dump_netns_seen(struct dump *d, int netns, struct dump_obj *x, struct err *err);   /* collect-net.c: rules, filters, tracking */
 int dump_fresh_settings(struct dump *d, struct err *err);         /* before the freeze */
 int dump_diag(struct dump *d, struct err *err);
 int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
 /* The next VMA object of a task from *at (at first its vma_from) on; NULL: no more. */
 const struct dump_obj *dump_next_vma(const struct dump *d, size_t task, size_t *at);
-int dump_agents(struct dump *d, struct err *err);                 /* into every thread; idempotent */
 /* collect-seen.c: what /proc does not show of tasks, into dump_thread.seen. After the mappings: it brings the agents. */
 int dump_seen(struct dump *d, struct err *err);
 /* probe-keys.c: into the first thread's .seen */
@@ -176,5 +180,19 @@ int mounts_records(struct dump *d, const struct record_sink *rs, struct err *err
 /* pages.c */
 int dump_pages(struct dump *d, struct err *err);
 
+/* dump-fd.c: what a kind is shown of a FILE or a MOUNT, -1 for all others; caller closes */
+int dump_open(struct dump *d, struct dump_obj *x, int *ret, struct err *err);
+
+/* dump-quiet.c */
+int dump_settle(struct dump *d, struct err *err);
+int dump_block(struct dump *d, struct err *err);                  /* the network */
+int dump_quiesce(struct dump *d, struct err *err);                /* to QUIET */
+int dump_cure(struct dump *d, struct err *err);                   /* of the kinds; goes on after a failure, tells the first */
+
+/* dump-read.c */
+int dump_records(struct dump *d, const struct record_sink *rs, struct err *err);
+
+/* dump-end.c, with dump_stats() of session.h */
+void dump_end_tasks(struct dump *d);                              /* which have been killed */
 void dump_free(struct dump *d);
 

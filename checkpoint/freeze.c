@@ -14,7 +14,7 @@
  * goes into repair, and reads a socket: end of file before it was told to end means that we died, and it cures what
  * it holds and thaws. Tracees need nothing from it: the kernel detaches them with their own registers.
  *
- * Not here: what is read while all stand still (collect.c), and the cure of kinds (dump.c).
+ * Not here: what is read while all stand still (collect.c), and the cure of kinds (dump-quiet.c).
  */
 #include <errno.h>
 #include <linux/fs.h>
