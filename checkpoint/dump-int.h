@@ -171,11 +171,9 @@ bool landlock_here(void);                                         /* this kernel
 int landlock_probe(struct dump *d, const struct thread_at *at, size_t n, struct err *err);
 const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);
 
-/* tree.c, mounts.c: the planners' records */
+/* tree-record.c: the tree planner's record */
 int tree_record(struct dump *d, struct record *ret, struct err *err);
 int tree_check(const struct dump *d, struct err *err);            /* the planner can rebuild it */
-int mount_root_open(struct dump *d, const struct dump_obj *x, struct err *err);   /* -1 with err untouched: nothing to read */
-int mounts_records(struct dump *d, const struct record_sink *rs, struct err *err);
 
 /* pages.c */
 int dump_pages(struct dump *d, struct err *err);

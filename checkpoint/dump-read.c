@@ -14,6 +14,7 @@
 #include "checkpoint/cpu.h"
 #include "checkpoint/dump-int.h"
 #include "checkpoint/image.h"
+#include "checkpoint/mounts.h"
 
 /* One record to be: an object and a kind that speaks of it. */
 struct pair { struct dump_obj *x; const struct kind *k; struct tape *t; };

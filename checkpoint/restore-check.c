@@ -12,6 +12,7 @@
 
 #include "checkpoint/cpu.h"
 #include "checkpoint/kind/kinds.h"
+#include "checkpoint/mounts.h"
 #include "checkpoint/restore-int.h"
 #include "proto/header.pb-c.h"
 

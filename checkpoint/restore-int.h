@@ -132,10 +132,6 @@ int cgtree_freeze(struct restore *rs, struct err *err);                       /*
 /* The object of the directory that a further thread is cloned into; 0: that of its process. */
 uint64_t cgtree_thread(const struct restore *rs, const struct restore_task *t, size_t k);
 
-/* mounts.c */
-int mounts_check(struct restore *rs, struct err *err);
-int mounts_restore(struct restore *rs, struct err *err);
-
 /* restore-end.c, with restore_free() of session.h */
 void restore_kill(struct restore *rs);                                        /* the tree, which is reaped */
 

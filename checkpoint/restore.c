@@ -13,8 +13,8 @@
  * A phase is: the plans of all records, in order of kind number, write onto one tape per actor; descriptors that the tapes
  * need are delivered; all tapes play side by side; descriptors that they made are fetched; what was delivered is closed.
  *
- * Not here: CHECK (restore-check.c), how a phase's tapes play (phase.c), what the planners do (restore-tree.c, mounts.c, cgtree.c,
- * hand.c, space.c), and how a tree ends (restore-end.c).
+ * Not here: CHECK (restore-check.c), how a phase's tapes play (phase.c), what the planners do (restore-tree.c, restore-mounts.c,
+ * cgtree.c, hand.c, space.c), and how a tree ends (restore-end.c).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,6 +30,7 @@
 #include "base/str.h"
 #include "checkpoint/dump-int.h"
 #include "checkpoint/kind/kinds.h"
+#include "checkpoint/mounts.h"
 #include "checkpoint/restore-int.h"
 
 static void stamp(const struct subject *s, const char *name)
