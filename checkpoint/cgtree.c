@@ -23,8 +23,10 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "checkpoint/cgtree.h"
 #include "checkpoint/kind/cgdir.h"
 #include "checkpoint/kind/kinds.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
 #include "proto/cg-dir.pb-c.h"
 

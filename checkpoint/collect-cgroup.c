@@ -21,6 +21,7 @@
 #include "base/path.h"
 #include "base/procfs.h"
 #include "base/str.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 #include "checkpoint/kind/cgdir.h"
 #include "checkpoint/kind/kinds.h"

@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 
 int dump_dup(struct dump *d, const struct dump_obj *x, struct err *err)

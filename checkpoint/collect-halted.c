@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 
 #define N_KV 128

@@ -28,6 +28,7 @@
 #include "base/path.h"
 #include "base/pidfd.h"
 #include "base/str.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 
 static const char *const ns_file[NS_N] = { "user", "mnt", "pid", "net", "uts", "ipc", "cgroup", "time" };

@@ -34,6 +34,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 
 #define IDS 64u            /* keys of a keyring that are looked at: more are a refusal anyhow */

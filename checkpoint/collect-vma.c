@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 
 struct walk { struct dump *d; size_t task; struct err *err; };

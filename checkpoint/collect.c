@@ -20,7 +20,9 @@
 #include "base/fd.h"
 #include "base/pidfd.h"
 #include "base/sys.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/dump-steps.h"
 #include "checkpoint/kind/status.h"
 
 /* ---- tasks and threads ---- */

@@ -13,6 +13,7 @@
  */
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/restore-int.h"
+#include "checkpoint/restore-steps.h"
 #include "proto/mounts.pb-c.h"
 #include "proto/ns-user.pb-c.h"
 

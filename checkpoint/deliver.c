@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
 
 /* ---- one message with one or more descriptors, received by a tape ---- */

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/dump-steps.h"
 #include "checkpoint/kind/cgdir.h"
 
 #define END_MS 10000

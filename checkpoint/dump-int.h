@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the parts of a dump share: the tasks, the table of objects and the guard. Private to checkpoint/. */
+/* What the parts of a dump share: the tasks, and the table of objects. Private to checkpoint/. */
 #pragma once
 
 #include "base/mountapi.h"
@@ -118,79 +118,12 @@ struct dump {
         bool have_ptrace;
 };
 
-/* freeze.c: STOP and its undoing */
-int dump_stop(struct dump *d, unsigned ms, struct err *err);
-int dump_release(struct dump *d, struct err *err);               /* agents out, tracees detached */
-int dump_detach(struct dump *d, struct err *err);                /* the latter alone */
-int dump_unstop(struct dump *d, struct err *err);                /* the whole of STOP undone */
-int guard_start(struct dump *d, struct err *err);
-int guard_socket(struct dump *d, int fd, struct err *err);        /* a socket that is about to go into repair */
-void guard_end(struct dump *d);
-int subject_freeze_below(const struct subject *s, struct err *err);
-int subject_thaw(const struct subject *s, bool network, struct err *err);
-int subject_repair_off(const struct subject *s, struct err *err);
+/* objects.c */
+struct dump_obj *dump_add(struct dump *d, enum obj_class cls);
+struct dump_obj *dump_find(struct dump *d, uint64_t id);
+/* The innermost number of a status line that lists one per pid namespace level ("NSpid:\t4711\t3"). */
+pid_t dump_innermost(const struct proc_kv *kv, size_t n, const char *key, pid_t fallback);
 
 /* dump-actor.c */
 struct tracee *dump_tracee(void *ctx, struct actor who);
 int dump_agents(struct dump *d, struct err *err);                 /* into every thread; idempotent */
-
-/* netsock.c: a netlink socket in the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
-int dump_netlink(int netns, int protocol, struct err *err);
-
-/* collect.c: WALK and CLAIM */
-int dump_walk(struct dump *d, struct err *err);
-int dump_claim(struct dump *d, struct findings *all, struct err *err);
-struct dump_obj *dump_add(struct dump *d, enum obj_class cls);
-struct dump_obj *dump_find(struct dump *d, uint64_t id);
-int dump_dup(struct dump *d, const struct dump_obj *x, struct err *err);   /* our duplicate of a FILE; caller closes */
-/* The innermost number of a status line that lists one per pid namespace level ("NSpid:\t4711\t3"). */
-pid_t dump_innermost(const struct proc_kv *kv, size_t n, const char *key, pid_t fallback);
-/* collect-halted.c: the dead; children that nobody knows are refused. And what parents know of stopped ones: when agents are there. */
-int dump_walk_dead(struct dump *d, struct err *err);
-int dump_ask_stopped(struct dump *d, struct err *err);
-int dump_walk_files(struct dump *d, size_t task, struct err *err);
-int dump_walk_vmas(struct dump *d, size_t task, struct err *err);
-int dump_walk_ns(struct dump *d, struct err *err);
-int dump_walk_mounts(struct dump *d, struct err *err);
-int dump_walk_net(struct dump *d, struct err *err);
-int dump_walk_cgroups(struct dump *d, struct err *err);           /* collect-cgroup.c */
-int dump_netns_seen(struct dump *d, int netns, struct dump_obj *x, struct err *err);   /* collect-net.c: rules, filters, tracking */
-int dump_fresh_settings(struct dump *d, struct err *err);         /* before the freeze */
-int dump_diag(struct dump *d, struct err *err);
-int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
-/* The next VMA object of a task from *at (at first its vma_from) on; NULL: no more. */
-const struct dump_obj *dump_next_vma(const struct dump *d, size_t task, size_t *at);
-/* collect-seen.c: what /proc does not show of tasks, into dump_thread.seen. After the mappings: it brings the agents. */
-int dump_seen(struct dump *d, struct err *err);
-/* probe-keys.c: into the first thread's .seen */
-int dump_persistent_keys(struct dump *d, struct err *err);
-bool keys_persistent(const char *text, uint64_t uid);             /* a text of /proc/keys; pure */
-/* probe-landlock.c */
-struct thread_at { size_t task, thread; };
-bool landlock_here(void);                                         /* this kernel knows Landlock, and it is switched on */
-int landlock_probe(struct dump *d, const struct thread_at *at, size_t n, struct err *err);
-const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);
-
-/* tree-record.c: the tree planner's record */
-int tree_record(struct dump *d, struct record *ret, struct err *err);
-int tree_check(const struct dump *d, struct err *err);            /* the planner can rebuild it */
-
-/* pages.c */
-int dump_pages(struct dump *d, struct err *err);
-
-/* dump-fd.c: what a kind is shown of a FILE or a MOUNT, -1 for all others; caller closes */
-int dump_open(struct dump *d, struct dump_obj *x, int *ret, struct err *err);
-
-/* dump-quiet.c */
-int dump_settle(struct dump *d, struct err *err);
-int dump_block(struct dump *d, struct err *err);                  /* the network */
-int dump_quiesce(struct dump *d, struct err *err);                /* to QUIET */
-int dump_cure(struct dump *d, struct err *err);                   /* of the kinds; goes on after a failure, tells the first */
-
-/* dump-read.c */
-int dump_records(struct dump *d, const struct record_sink *rs, struct err *err);
-
-/* dump-end.c, with dump_stats() of session.h */
-void dump_end_tasks(struct dump *d);                              /* which have been killed */
-void dump_free(struct dump *d);
-

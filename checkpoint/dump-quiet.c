@@ -12,6 +12,8 @@
 #include "base/cleanup.h"
 #include "base/timer.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/dump-steps.h"
+#include "checkpoint/freeze.h"
 
 #define SETTLE_NS UINT64_C(5000000)
 

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "checkpoint/cpu.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/dump-steps.h"
 #include "checkpoint/image.h"
 #include "checkpoint/mounts.h"
 

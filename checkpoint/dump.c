@@ -23,7 +23,10 @@
 
 #include "base/cgroup.h"
 #include "base/pidfd.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/dump-steps.h"
+#include "checkpoint/freeze.h"
 
 static void dump_assert_state(const struct dump *d)
 {

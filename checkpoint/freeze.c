@@ -35,6 +35,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/freeze.h"
 #include "checkpoint/kind/tcp.h"
 
 #define GUARD_SOCKETS 4096

@@ -16,7 +16,9 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
+#include "checkpoint/restore-steps.h"
 #include "proto/task-files.pb-c.h"
 
 /* A number for the delivery socket that no entry uses. */

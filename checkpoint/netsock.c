@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "checkpoint/dump-int.h"
+#include "checkpoint/collect.h"
 
 int dump_netlink(int netns, int protocol, struct err *err)
 {

@@ -16,7 +16,9 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/dump-steps.h"
 #include "checkpoint/pages-int.h"
 
 #define READERS 2

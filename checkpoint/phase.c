@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
 
 struct tape *restore_tape(struct restore *rs, struct actor who)

@@ -22,6 +22,7 @@
 #include "base/path.h"
 #include "base/procfs.h"
 #include "base/str.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 
 #define KEYS_MAX ((size_t)16 << 20)

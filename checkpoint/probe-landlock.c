@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/pidfd.h"
 #include "checkpoint/child.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 
 #ifndef SYS_landlock_create_ruleset

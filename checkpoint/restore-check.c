@@ -10,10 +10,12 @@
  */
 #include <stdlib.h>
 
+#include "checkpoint/cgtree.h"
 #include "checkpoint/cpu.h"
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/mounts.h"
 #include "checkpoint/restore-int.h"
+#include "checkpoint/restore-steps.h"
 #include "proto/header.pb-c.h"
 
 static int by_id(const void *a, const void *b, void *ctx)

@@ -20,7 +20,9 @@
 #include "base/fd.h"
 #include "base/pidfd.h"
 #include "base/procfs.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
+#include "checkpoint/restore-steps.h"
 
 /* Threads of a task but the leader, known to us or not: true while there are some. */
 static bool reap_threads(const struct restore_task *t)

@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
+#include "checkpoint/restore-steps.h"
 #include "proto/tree.pb-c.h"
 
 /* Not stopped, or by one of the signals that stop. */

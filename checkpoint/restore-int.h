@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the parts of a restore share. Private to checkpoint/. */
+/* What the parts of a restore share, and how they find it. Private to checkpoint/. */
 #pragma once
 
 #include "checkpoint/image.h"
@@ -85,53 +85,3 @@ struct tracee *restore_tracee(void *ctx, struct actor who);
 bool has_record(const struct restore *rs, uint16_t kind, uint64_t id);        /* kind 0: any */
 int object_put(struct restore *rs, uint64_t id, int fd, struct err *err);     /* takes fd */
 int object_fd(const struct restore *rs, uint64_t id);                         /* borrowed, -1 */
-
-/* deliver.c */
-struct receive { uint32_t entry, control; size_t n; };
-struct receive deliver_receive(struct tape *t, int sock, size_t n);           /* writes the entry that receives n descriptors */
-int deliver_needs(struct restore *rs, struct tape *t, struct err *err);       /* before a phase's tape plays */
-int collect_keeps(struct restore *rs, struct tape *t, struct err *err);       /* after it */
-int play_one(struct restore *rs, struct tape *t, struct err *err);            /* a session's own tape, freed here */
-int deliver_cleanup(struct restore *rs, struct err *err);                     /* closes what phases left in tasks */
-
-/* phase.c, with restore_tape() and restore_keep_map() of kind.h */
-int phase_play(struct restore *rs, struct err *err);
-void phase_drop(struct restore *rs);                                          /* tapes that are not to be played */
-
-/* restore-check.c: CHECK, to CHECKED */
-int restore_check(struct restore *rs, struct err *err);
-
-/* restore-tree.c */
-int restore_read_tree(struct restore *rs, struct err *err);
-int restore_tree(struct restore *rs, struct err *err);
-int restore_threads_make(struct restore *rs, struct err *err);
-#define SIGNAL_MAX 64u
-/* restore-halted.c: what of the tree does not run */
-int restore_read_halted(struct restore *rs, struct plan_task *dead, struct err *err);   /* after the tasks */
-int restore_halt(struct restore *rs, struct err *err);
-
-/* hand.c: PH_HAND */
-int hand_tables(struct restore *rs, struct err *err);
-
-/* space.c: PH_SPACE prelude, page filling */
-int space_choose_agent(struct restore *rs, struct err *err);
-int space_clear(struct restore *rs, struct err *err);
-int fill_pages(struct restore *rs, struct err *err);
-
-/* complete.c */
-int complete_check(const struct restore *rs, struct err *err);                /* after restore_read_tree() */
-
-/* cgtree.c, in the order of its calls */
-int cgtree_check(struct restore *rs, struct err *err);
-int cgtree_mount(struct restore *rs, struct err *err);                       /* before GROUND is planned */
-int cgtree_enter(struct restore *rs, struct err *err);                       /* before MOUNTS */
-int cgtree_open(struct restore *rs, struct err *err);                        /* before TREE */
-int cgtree_number(const struct restore *rs, uint64_t id);                    /* -1: all are born where they belong */
-int cgtree_threads(struct restore *rs, struct err *err);                     /* before THREADS */
-int cgtree_freeze(struct restore *rs, struct err *err);                       /* when all are parked */
-/* The object of the directory that a further thread is cloned into; 0: that of its process. */
-uint64_t cgtree_thread(const struct restore *rs, const struct restore_task *t, size_t k);
-
-/* restore-end.c, with restore_free() of session.h */
-void restore_kill(struct restore *rs);                                        /* the tree, which is reaped */
-

@@ -19,6 +19,7 @@
 
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/mounts.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
 #include "proto/mounts.pb-c.h"
 

@@ -20,8 +20,11 @@
 
 #include "base/cleanup.h"
 #include "base/pidfd.h"
+#include "checkpoint/cgtree.h"
 #include "checkpoint/child.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
+#include "checkpoint/restore-steps.h"
 #include "proto/tree.pb-c.h"
 
 /* ---- CHECK ---- */

@@ -28,10 +28,13 @@
 #include "base/pidfd.h"
 #include "base/procfs.h"
 #include "base/str.h"
-#include "checkpoint/dump-int.h"
+#include "checkpoint/cgtree.h"
+#include "checkpoint/freeze.h"
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/mounts.h"
+#include "checkpoint/phase.h"
 #include "checkpoint/restore-int.h"
+#include "checkpoint/restore-steps.h"
 
 static void stamp(const struct subject *s, const char *name)
 {

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "checkpoint/pages-int.h"
 #include "checkpoint/restore-int.h"
+#include "checkpoint/restore-steps.h"
 #include "proto/tree.pb-c.h"
 
 #define WRITERS 2

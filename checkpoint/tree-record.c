@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
+#include "checkpoint/dump-steps.h"
 #include "checkpoint/tree.h"
 #include "proto/tree.pb-c.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint/dump-int.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/networld.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

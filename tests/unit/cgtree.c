@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/cgtree.h"
 #include "checkpoint/kind/cgdir.h"
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/restore-int.h"

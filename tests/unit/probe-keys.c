@@ -2,7 +2,7 @@
 /* Which lines of /proc/keys are a user's persistent keyring with something in it. */
 #include <criterion/criterion.h>
 
-#include "checkpoint/dump-int.h"
+#include "checkpoint/collect.h"
 
 #define LINE(uid, name) "1806c4ba I--Q---     1   3d 1f0b0000  " uid " 65534 keyring   " name "\n"
 

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* WALK and CLAIM. Private to checkpoint/. */
+#pragma once
+
+#include "checkpoint/dump-int.h"
+
+/* netsock.c: a netlink socket in the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
+int dump_netlink(int netns, int protocol, struct err *err);
+
+/* collect.c: WALK and CLAIM */
+int dump_walk(struct dump *d, struct err *err);
+int dump_claim(struct dump *d, struct findings *all, struct err *err);
+int dump_dup(struct dump *d, const struct dump_obj *x, struct err *err);   /* our duplicate of a FILE; caller closes */
+/* collect-halted.c: the dead; children that nobody knows are refused. And what parents know of stopped ones: when agents are there. */
+int dump_walk_dead(struct dump *d, struct err *err);
+int dump_ask_stopped(struct dump *d, struct err *err);
+int dump_walk_files(struct dump *d, size_t task, struct err *err);
+int dump_walk_vmas(struct dump *d, size_t task, struct err *err);
+int dump_walk_ns(struct dump *d, struct err *err);
+int dump_walk_mounts(struct dump *d, struct err *err);
+int dump_walk_net(struct dump *d, struct err *err);
+int dump_walk_cgroups(struct dump *d, struct err *err);           /* collect-cgroup.c */
+int dump_netns_seen(struct dump *d, int netns, struct dump_obj *x, struct err *err);   /* collect-net.c: rules, filters, tracking */
+int dump_fresh_settings(struct dump *d, struct err *err);         /* before the freeze */
+int dump_diag(struct dump *d, struct err *err);
+int dump_orphans(struct dump *d, uint64_t *ret, struct err *err);  /* TCP connections without a descriptor */
+/* The next VMA object of a task from *at (at first its vma_from) on; NULL: no more. */
+const struct dump_obj *dump_next_vma(const struct dump *d, size_t task, size_t *at);
+/* collect-seen.c: what /proc does not show of tasks, into dump_thread.seen. After the mappings: it brings the agents. */
+int dump_seen(struct dump *d, struct err *err);
+/* probe-keys.c: into the first thread's .seen */
+int dump_persistent_keys(struct dump *d, struct err *err);
+bool keys_persistent(const char *text, uint64_t uid);             /* a text of /proc/keys; pure */
+/* probe-landlock.c */
+struct thread_at { size_t task, thread; };
+bool landlock_here(void);                                         /* this kernel knows Landlock, and it is switched on */
+int landlock_probe(struct dump *d, const struct thread_at *at, size_t n, struct err *err);
+const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);
