@@ -94,6 +94,98 @@ def variables(tree):
         yield f"{tree.build}:1: there are no object files"
 
 
+# Calls that close a ring and may: `CALLER CALLEE  # why` in each line, files by their path from the root.
+RINGS_ALLOWED = "tests/lint/rings-allowed"
+
+
+def source_of(tree, name):
+    """The source of an object file, by its path from the root; None: the tree has it no more (a build keeps old objects)."""
+    folder, base = os.path.dirname(os.path.dirname(name)), os.path.basename(name)[:-2]
+    if base.startswith("meson-generated_"):
+        return os.path.join(folder, re.sub(r"^meson-generated_(\.\._)*", "", base))
+    path = os.path.join(folder, base)
+    return path if path in tree.files else None
+
+
+def calls(tree):
+    """For each library or program of the build: {caller: {callee: a symbol}}, by sources."""
+    groups = {}
+    for path, name in objects(tree):
+        source = source_of(tree, name)
+        if source:
+            groups.setdefault(os.path.dirname(name), {})[path] = source
+    for group in sorted(groups):
+        out = subprocess.run(["nm", "-A", "-P", "-g", *groups[group]], capture_output=True, text=True, check=True).stdout
+        has, wants = {}, []
+        for line in out.splitlines():
+            path, symbol, kind = re.match(r"(.+): (\S+) (\w)", line).groups()
+            if kind in "Uw":
+                wants.append((groups[group][path], symbol))
+            else:
+                has[symbol] = groups[group][path]
+        edges = {source: {} for source in groups[group].values()}
+        for caller, symbol in wants:
+            callee = has.get(symbol, caller)
+            if callee != caller:
+                edges[caller].setdefault(callee, symbol)
+        yield group, edges
+
+
+def way(edges, start, end, without=frozenset()):
+    """The shortest way from a file to another by calls, both included; None: there is none."""
+    before, todo = {start: None}, [start]
+    for at in todo:
+        if at == end:
+            found = [at]
+            while before[found[0]]:
+                found.insert(0, before[found[0]])
+            return found
+        for there in sorted(edges.get(at, {})):
+            if there not in before and (at, there) not in without:
+                before[there] = at
+                todo.append(there)
+    return None
+
+
+def rings_allowed(tree):
+    """(line, caller, callee, why) of each row of the list."""
+    for at, line in enumerate(tree.text(RINGS_ALLOWED).splitlines() if tree.has(RINGS_ALLOWED) else [], 1):
+        row, _, why = line.partition("#")
+        if row.strip():
+            yield at, (row.split() + [""])[0], (row.split() + [""])[1], why.strip()
+
+
+def layers(tree):
+    """The files of a library, and those of a program, call each other downwards only."""
+    if not tree.build:
+        return
+    rows = list(rings_allowed(tree))
+    allowed, needless, count = {row[1:3] for row in rows}, {row[1:3] for row in rows}, 0
+    for _, edges in calls(tree):
+        count += 1
+        reported = set()
+        for caller in sorted(edges):
+            for callee in sorted(edges[caller]):
+                if (caller, callee) in allowed:
+                    if way(edges, callee, caller):
+                        needless.discard((caller, callee))
+                    continue
+                back = way(edges, callee, caller, allowed)
+                if not back or not reported.isdisjoint(back):
+                    continue
+                reported.update(back)
+                ring = [caller] + back
+                steps = [f"{b} ({edges[a][b]})" for a, b in zip(ring, ring[1:])]
+                yield f"{caller}:1: ring of calls: {' → '.join([caller] + steps)}"
+    for at, caller, callee, why in rows:
+        if not callee or not why:
+            yield f"{RINGS_ALLOWED}:{at}: CALLER CALLEE  # why"
+        elif (caller, callee) in needless:
+            yield f"{RINGS_ALLOWED}:{at}: {caller} → {callee} closes no ring: the line can go"
+    if not count:
+        yield f"{tree.build}:1: there are no object files"
+
+
 def functions(text):
     """(first line, length) of each function whose body opens in the first column or ends the line of its name."""
     start = None
@@ -356,7 +448,7 @@ def paths(tree):
 
 
 RULES = {
-    "floors": floors, "rings": rings, "variables": variables, "sizes": sizes, "ptrace": ptrace, "banned": banned,
+    "floors": floors, "rings": rings, "layers": layers, "variables": variables, "sizes": sizes, "ptrace": ptrace, "banned": banned,
     "quiet": quiet, "null-err": null_err, "spdx": spdx, "heads": heads, "kinds": kinds, "protos": protos, "verbs": verbs,
     "messages": messages, "exits": exits, "paths": paths,
 }
