@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if_arp.h>
 #include <linux/ethtool.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -175,6 +176,19 @@ static bool has_token(struct nlattr *spec)
         return six && nonzero(nla_find(nla_data(six), nla_len(six), IFLA_INET6_TOKEN));
 }
 
+/* The address that reaches everybody: all ones where there is such a thing. */
+static bool broadcast_changed(struct nlmsghdr *h)
+{
+        const struct ifinfomsg *i = nlmsg_data(h);
+        const struct nlattr *a = nlmsg_find_attr(h, sizeof(*i), IFLA_BROADCAST);
+        const unsigned char *p = a ? nla_data(a) : NULL;
+
+        for (int k = 0; p && k < nla_len(a); k++)
+                if (p[k] != (i->ifi_type == ARPHRD_ETHER ? 0xff : 0))
+                        return i->ifi_type == ARPHRD_ETHER || i->ifi_type == ARPHRD_LOOPBACK;
+        return false;
+}
+
 /* What `ip link set` and its like can change, and nobody keeps: each with what a link has from the start. */
 static const char *odd(struct nlmsghdr *h)
 {
@@ -203,6 +217,8 @@ static const char *odd(struct nlmsghdr *h)
                 return "other names (ip link property)";
         if (nonzero(nlmsg_find_attr(h, head, IFLA_PROTO_DOWN)) || nonzero(nlmsg_find_attr(h, head, IFLA_LINKMODE)))
                 return "a state that a daemon has set (protodown, mode)";
+        if (broadcast_changed(h))
+                return "a broadcast address of its own (ip link set broadcast)";
         return has_token(nlmsg_find_attr(h, head, IFLA_AF_SPEC)) ? "a token for its addresses (ip token)" : NULL;
 }
 
@@ -529,6 +545,21 @@ int nl_link_features(const char *name, uint32_t ret[NL_FEATURES], struct err *er
                 return err_sys(err, EX_KERNEL, errno, "cannot ask for the features of a link", "%s", name);
         for (unsigned i = 0; i < NL_FEATURES; i++)
                 ret[i] = i < x.f.size ? x.block[i].requested : 0;
+        return 0;
+}
+
+int nl_link_channels(const char *name, uint32_t ret[3], struct err *err)
+{
+        struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
+        struct ifreq r = {.ifr_data = (char *)&c};
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        str_copy(r.ifr_name, sizeof(r.ifr_name), name);
+        if (fd < 0 || (ioctl(fd, SIOCETHTOOL, &r) < 0 && errno != EOPNOTSUPP))
+                return err_sys(err, EX_KERNEL, errno, "cannot ask for the queues of a link", "%s", name);
+        ret[0] = c.rx_count;
+        ret[1] = c.tx_count;
+        ret[2] = c.combined_count;
         return 0;
 }
 

@@ -37,6 +37,8 @@ int nl_link_tune(struct nl *n, const char *name, unsigned flags, unsigned mtu, u
 /* The features that were asked for (ethtool -K), a bit each as this kernel counts them, in the namespace that we are in. */
 #define NL_FEATURES 8
 int nl_link_features(const char *name, uint32_t ret[NL_FEATURES], struct err *err);
+/* How many queues are in use for receiving, sending and both (ethtool -L); zeroes where that cannot be asked. */
+int nl_link_channels(const char *name, uint32_t ret[3], struct err *err);
 int nl_link_delete(struct nl *n, const char *name, struct err *err);                   /* missing is fine */
 
 /* label: IPv4 only, "eth0:1"; "" or the link's name is none. peer: the other end, whose prefix the bits are. With `lifetimes` the

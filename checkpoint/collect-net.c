@@ -261,6 +261,35 @@ static int static_multicast(int procfd, struct world_seen *s, struct err *err)
         return 0;
 }
 
+/* Without what `net/NAME` of a kernel without IPv6 is: no text, as an empty table. */
+static int read_six(int procfd, const char *name, char **ret, struct err *err)
+{
+        size_t len = 0;
+        struct err e = {};
+        int r = proc_read(procfd, name, ret, &len, &e);
+
+        return r < 0 && e.sys != ENOENT && e.sys != -ENOENT ? err_take(err, &e) : 0;
+}
+
+/* What sockets hold of a namespace and no call shows of the socket. */
+static int six_sockets(struct dump *d, struct dump_obj *x, struct world_seen *s, struct err *err)
+{
+        _cleanup_free_ char *anycast = NULL, *labels = NULL;
+        _cleanup_free_ struct nl_addr *a = NULL;
+        size_t n = 0;
+        int r = read_six(d->task[0].procfd, "net/anycast6", &anycast, err);
+
+        if (r >= 0)
+                r = read_six(d->task[0].procfd, "net/ip6_flowlabel", &labels, err);
+        struct nl *nl = r < 0 || !anycast || !anycast[0] ? NULL : dump_nl(d, &x->o, err);
+        if (r >= 0 && nl && nl_addrs(nl, &a, &n, NULL) >= 0 && anycast_by_hand(anycast, a, n))
+                s->other = "anycast addresses of sockets (IPV6_JOIN_ANYCAST)";
+        const char *second = labels ? strchr(labels, '\n') : NULL;
+        if (second && second[1])
+                s->other = "flow labels of sockets (IPV6_FLOWLABEL_MGR)";
+        return r;
+}
+
 /* 1: the older packet filter has a table here. */
 static int old_tables(int procfd, struct err *err)
 {
@@ -294,6 +323,8 @@ int dump_netns_seen(struct dump *d, int netns, struct dump_obj *x, struct err *e
                 r = ask_genl(netns, &a, err);
         if (r >= 0)
                 r = static_multicast(procfd, &a.world, err);
+        if (r >= 0)
+                r = six_sockets(d, x, &a.world, err);
         int old = r < 0 ? r : old_tables(procfd, err);
         if (old < 0)
                 return old;

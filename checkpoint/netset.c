@@ -133,6 +133,8 @@ static int read_veth(struct net_settings *s, struct err *err)
         if (nl_veth_create(nl, "eth0", NULL, -1, "eth1", NULL, &e) < 0)
                 return e.code == EX_KERNEL ? 0 : err_take(err, &e);
         r = nl_link_features("eth0", s->features.veth, err);
+        if (r >= 0)
+                r = nl_link_channels("eth0", s->features.channels, err);
         return r < 0 ? r : nl_link_delete(nl, "eth0", err);
 }
 
@@ -160,7 +162,7 @@ static int compare_links(void *ctx, struct err *err)
 
         for (size_t i = 0; i < l->n; i++) {
                 bool veth = str_eq(l->at[i].kind, "veth"), lo = !l->at[i].kind[0] && l->at[i].flags & IFF_LOOPBACK;
-                uint32_t is[NL_FEATURES];
+                uint32_t is[NL_FEATURES], channels[3];
                 if (!veth && !lo)
                         continue;   /* refused for what it is */
                 int r = nl_link_features(l->at[i].name, is, err);
@@ -168,6 +170,11 @@ static int compare_links(void *ctx, struct err *err)
                         return r;
                 if (memcmp(is, veth ? l->fresh->features.veth : l->fresh->features.lo, sizeof(is)) != 0)
                         l->at[i].odd = "offloads of its own (ethtool -K)";
+                r = veth ? nl_link_channels(l->at[i].name, channels, err) : 0;
+                if (r < 0)
+                        return r;
+                if (veth && memcmp(channels, l->fresh->features.channels, sizeof(channels)) != 0)
+                        l->at[i].odd = "a number of queues of its own (ethtool -L)";
         }
         return 0;
 }

@@ -6,7 +6,7 @@
 #include "checkpoint/kind/kind.h"
 
 /* features: of a new namespace only, those of its links as they begin. */
-struct net_settings { struct net_setting *at; size_t n, cap; struct { uint32_t lo[NL_FEATURES], veth[NL_FEATURES]; } features; };
+struct net_settings { struct net_setting *at; size_t n, cap; struct { uint32_t lo[NL_FEATURES], veth[NL_FEATURES], channels[3]; } features; };
 
 /* All that can be read and written of the namespace behind `netns`, or of a new one for -1; sorted by name. */
 int net_settings_read(int netns, struct net_settings *ret, struct err *err);

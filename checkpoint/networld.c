@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/netlink.h"
 #include "base/parse.h"
 #include "base/str.h"
 
@@ -259,6 +260,53 @@ bool mcast_by_hand(const char *text)
                 }
                 q += strspn(q, " ");
                 if (scan_u64(&q, &by_hand) && by_hand)
+                        return true;
+        }
+        return false;
+}
+
+static bool hex_address(const char *p, uint8_t ret[16])
+{
+        static const char digits[] = "0123456789abcdef";
+
+        for (unsigned i = 0; i < 32; i++) {
+                const char *at = p[i] ? strchr(digits, p[i]) : NULL;
+                if (!at)
+                        return false;
+                ret[i / 2] = (uint8_t)(ret[i / 2] << 4 | (uint8_t)(at - digits));
+        }
+        return true;
+}
+
+/* The prefix of `a`, and nothing but zeroes behind it. */
+static bool first_of(const struct nl_addr *a, const uint8_t ip[16])
+{
+        for (unsigned i = 0; i < 128; i++) {
+                unsigned bit = ip[i / 8] >> (7 - i % 8) & 1, own = a->ip.addr[i / 8] >> (7 - i % 8) & 1;
+                if (bit != (i < a->ip.bits ? own : 0))
+                        return false;
+        }
+        return true;
+}
+
+/* "INDEX LINK ADDRESS USERS" in each line. */
+bool anycast_by_hand(const char *text, const struct nl_addr *a, size_t n)
+{
+        for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+                const char *q = p, *link = p;
+                uint8_t ip[16] = { 0 };
+                for (int column = 0; column < 2; column++) {
+                        link = q += strspn(q, " ");
+                        q += strcspn(q, " \n");
+                }
+                size_t len = (size_t)(q - link);
+                bool known = false;
+                q += strspn(q, " ");
+                if (!hex_address(q, ip))
+                        return true;
+                for (size_t i = 0; i < n && !known; i++)
+                        known = a[i].ip.family == AF_INET6 && strlen(a[i].link) == len && memcmp(a[i].link, link, len) == 0 && first_of(&a[i], ip);
+                if (!known)
                         return true;
         }
         return false;

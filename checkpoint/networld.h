@@ -28,5 +28,9 @@ bool genl_family(const struct nlmsghdr *h, uint16_t *ret_id, char ret_name[32]);
 /* A text of /proc/net/dev_mcast: is an address there that a person has set? */
 bool mcast_by_hand(const char *text);
 
+/* A text of /proc/net/anycast6: is an address there that is not the first of a prefix of the link's own? Those a router has joined. */
+struct nl_addr;
+bool anycast_by_hand(const char *text, const struct nl_addr *a, size_t n);
+
 /* Entries in the answer to IPCTNL_MSG_CT_GET_STATS; false: it does not say. */
 bool conntrack_entries(const struct nlmsghdr *h, uint32_t *ret);

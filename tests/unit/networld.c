@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/netlink.h"
 #include "checkpoint/networld.h"
 
 struct msg { struct nlmsghdr h; uint8_t body[256]; };
@@ -297,4 +298,16 @@ Test(networld, multicast)
         cr_assert(!mcast_by_hand("2    eth0            1     0     333300000001\n2    eth0            1     0     01005e000001\n"));
         cr_assert(mcast_by_hand("2    eth0            1     0     333300000001\n2    eth0            1     1     01005e000007\n"));
         cr_assert(!mcast_by_hand("2 eth0 1"));
+}
+
+Test(networld, anycast)
+{
+        const struct nl_addr a = {.link = "eth0", .ip = {.family = AF_INET6, .addr = {0xfd, 0x88, [15] = 0x30}, .bits = 64}};
+
+        cr_assert(!anycast_by_hand("", NULL, 0));
+        cr_assert(!anycast_by_hand("2    eth0            fd880000000000000000000000000000     1\n", &a, 1), "a router's own");
+        cr_assert(anycast_by_hand("2    eth0            fd880000000000000000000000000000     1\n", NULL, 0));
+        cr_assert(anycast_by_hand("3    eth1            fd880000000000000000000000000000     1\n", &a, 1), "of another link");
+        cr_assert(anycast_by_hand("2    eth0            fd880000000000000000000000000077     1\n", &a, 1));
+        cr_assert(anycast_by_hand("2    eth0            fd88000000000000\n", &a, 1), "cut off");
 }
