@@ -79,9 +79,11 @@ static int ns_add(struct dump *d, size_t task, enum ns_type type, uint64_t ino, 
                 x->ino = ino;
                 x->o.facts.ns.type = type;
                 n->id = x->o.id;
+                if (type == NS_IPC)
+                        r = dump_queues(d->task[task].procfd, &x->o.facts.ns.queues, err);
         }
         d->n_ns++;
-        return 0;
+        return r < 0 ? r : 0;
 }
 
 static int refuse_own(const struct dump_task *t, size_t thread, const char *file, struct err *err)

@@ -19,6 +19,7 @@ int dump_walk_vmas(struct dump *d, size_t task, struct err *err);
 int dump_walk_ns(struct dump *d, struct err *err);
 int dump_walk_mounts(struct dump *d, struct err *err);
 int dump_walk_net(struct dump *d, struct err *err);
+int dump_queues(int procfd, bool *ret, struct err *err);          /* collect-ipc.c: are there POSIX message queues? */
 int dump_walk_cgroups(struct dump *d, struct err *err);           /* collect-cgroup.c */
 int dump_netns_seen(struct dump *d, int netns, struct dump_obj *x, struct err *err);   /* collect-net.c: rules, filters, tracking */
 int dump_fresh_settings(struct dump *d, struct err *err);         /* before the freeze */

@@ -181,5 +181,8 @@ int mount_root_open(struct dump *d, const struct dump_obj *x, struct err *err)
                         return -1;
                 return refuse_mount(x->mount, err, "another mount hides it");
         }
-        return TAKE_FD(fd);
+        if (!str_eq(x->mount->type, "tmpfs") || d->mntns[0].external)
+                return TAKE_FD(fd);
+        int whole = -1, r = mount_beneath(d, fd, &whole, err);
+        return r < 0 ? r : r == 0 ? whole : TAKE_FD(fd);
 }

@@ -93,7 +93,7 @@ struct facts {
                 struct file_facts file;
                 struct { const struct proc_vma *vma; const char *path; /* inside the container, or NULL */
                          uint64_t shm, mm; struct stat st; bool external; } vma;
-                struct { enum ns_type type; bool external; /* the engine's own: not dumped */ } ns;
+                struct { enum ns_type type; bool external; /* the engine's own: not dumped */ bool queues; /* POSIX ones */ } ns;
                 struct { const struct mountinfo *m; char external[64]; /* name, or "" */ uint64_t ns; } mnt;
                 struct nl_link link;
                 struct { const struct proc_stat *stat; const struct proc_kv *status; size_t n_status;

@@ -3,19 +3,22 @@
  * A tmpfs that the container mounted, and all that is in it: directories, files, links, fifos, places of sockets, and
  * character devices 0:0, which is what a user namespace may make.
  *
- * Read from outside through the mount's root directory: nothing is followed and no other mount is entered (what a mount
- * hides is not seen: its place is made anew, empty, owned by root; statx(2) tells of it since 5.8). Written by tape in init's stub,
- * with the container's own authority, before the mount is attached; times last, directories after their content.
+ * Read from outside through the root directory of a copy of the mount: nothing is followed and no other mount is in the way, so that what
+ * others hide is seen. Where no copy was to be had, a place under another mount is made anew, empty, owned by root
+ * (statx(2) tells of it since 5.8). Written by tape in init's stub, with the container's own authority, before the mount is
+ * attached; times last, directories after their content. Pages of zeroes are not written: holes stay holes.
  *
- * Refused by name: extended attributes, other devices, and more than 256 MiB of content.
+ * Refused by name: extended attributes, other devices, attributes (chattr) but d and A, and more than 256 MiB of content.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -36,6 +39,8 @@
 #define PIECE (UINT64_C(256) << 10)
 #define NODES_MAX 65536u
 #define DEPTH_MAX 64u
+#define BLOCK 4096u
+#define ATTRS ((uint32_t)(FS_NODUMP_FL | FS_NOATIME_FL)) /* tmpfs has some since 6.6 */
 
 static const struct mnt_option known[] = {
         { "size", MNT_NUMBER }, { "nr_inodes", MNT_NUMBER }, { "mode", MNT_NUMBER }, { "uid", MNT_UID }, { "gid", MNT_GID },
@@ -100,9 +105,24 @@ static Node *add(struct walk *w, const char *path, const struct stat *st)
         n->gid = dump_gid(w->d, st->st_gid);
         n->mtime = st->st_mtim.tv_sec;
         n->mtime_ns = (uint32_t)st->st_mtim.tv_nsec;
+        n->has_atime = n->has_atime_ns = true;
+        n->atime = st->st_atim.tv_sec;
+        n->atime_ns = (uint32_t)st->st_atim.tv_nsec;
         n->path.len = strlen(path);
         n->path.data = n->path.len ? kind_memdup(path, n->path.len) : NULL;
         return n->path.len && !n->path.data ? NULL : n;
+}
+
+static int read_attr(struct walk *w, const char *path, int fd, Node *n)
+{
+        unsigned flags = 0;
+
+        if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+                return 0;   /* this kernel's tmpfs has none */
+        if (flags & ~ATTRS)
+                return refuse_node(w, path, "an attribute (lsattr)");
+        n->has_attr = (n->attr = flags) != 0;
+        return 0;
 }
 
 static int read_file(struct walk *w, const char *path, int fd, Node *n)
@@ -113,6 +133,9 @@ static int read_file(struct walk *w, const char *path, int fd, Node *n)
                 return err_sys(w->err, EX_FAIL, errno, "cannot read a file of a tmpfs", "%s", path);
         if (flistxattr(fd, NULL, 0) > 0)
                 return refuse_node(w, path, "extended attributes");
+        int a = read_attr(w, path, fd, n);
+        if (a < 0)
+                return a;
         w->content += (uint64_t)st.st_size;
         if (w->content > CONTENT_MAX)
                 return refuse_node(w, path, "more than 256 MiB of content");
@@ -204,7 +227,10 @@ static int read_entry(struct walk *w, int dir, const char *name, const char *pat
         int fd = sys_openat2(dir, name, &how);
         if (fd < 0)
                 return err_sys(w->err, EX_FAIL, fd, "cannot look into a tmpfs", "%s", path);
-        int r = add(w, path, &st) ? read_dir(w, fd, path, depth + 1) : kind_nomem(w->err);
+        Node *n = add(w, path, &st);
+        int r = n ? read_attr(w, path, fd, n) : kind_nomem(w->err);
+        if (r >= 0)
+                r = read_dir(w, fd, path, depth + 1);
         fd_close(fd);
         return r;
 }
@@ -255,7 +281,9 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
                 if (fstat(fd, &st) < 0)
                         r = err_sys(err, EX_FAIL, errno, "cannot look into a tmpfs", "%s", o->facts.mnt.m->target);
                 else
-                        r = add(&w, "", &st) ? read_dir(&w, fd, "", 0) : kind_nomem(err);
+                        r = add(&w, "", &st) ? read_attr(&w, "", fd, m->node[0]) : kind_nomem(err);
+                if (r >= 0)
+                        r = read_dir(&w, fd, "", 0);
         }
         free(w.ino);
         return r < 0 ? r : field_record(&kind_mnt_tmpfs, o, &guard, ret);
@@ -286,10 +314,12 @@ static bool safe_node(const Gantry__MntTmpfs *m, size_t i)
         const Node *n = m->node[i];
         mode_t type = n->mode & S_IFMT;
 
-        if (!safe_path(&n->path) || (i == 0) != (n->path.len == 0) || n->mode > 0177777 || n->mtime_ns > 999999999 ||
+        if (!safe_path(&n->path) || (i == 0) != (n->path.len == 0) || n->mode > 0177777 || n->mtime_ns > 999999999 || n->atime_ns > 999999999 ||
             n->uid == UINT32_MAX || n->gid == UINT32_MAX)
                 return false;
         if (i == 0 && type != S_IFDIR)
+                return false;
+        if (n->attr & ~ATTRS || (n->attr && type != S_IFREG && type != S_IFDIR))
                 return false;
         if (n->has_link)
                 return n->link >= 1 && n->link <= i && !m->node[n->link - 1]->has_link && (m->node[n->link - 1]->mode & S_IFMT) == type &&
@@ -349,28 +379,54 @@ static int check(const struct record *r, struct need *need, struct err *err)
 
 struct build { struct restore *rs; const struct record *r; const Gantry__MntTmpfs *m; struct tape *t; uint32_t mount; struct err *err; };
 
+static bool zeroes(const uint8_t *p, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (p[i])
+                        return false;
+        return true;
+}
+
+/* Runs of blocks that hold something. */
+static void write_bytes(struct build *b, uint32_t fd, const uint8_t *p, size_t n, uint64_t at)
+{
+        for (size_t from = 0, end; from < n; from = end) {
+                bool none = zeroes(p + from, n - from < BLOCK ? n - from : BLOCK);
+                for (end = from; end < n && zeroes(p + end, n - end < BLOCK ? n - end : BLOCK) == none;)
+                        end += n - end < BLOCK ? n - end : BLOCK;
+                if (none)
+                        continue;
+                uint32_t w = TAPE(b->t, SYS_pwrite64, A_RET(fd), A_DATA(tape_data(b->t, p + from, end - from)), A_IMM(end - from), A_IMM(at + from));
+                tape_expect(b->t, w, (int64_t)(end - from));
+        }
+}
+
 static int write_file(struct build *b, const Node *n, uint32_t path)
 {
+        _cleanup_free_ uint8_t *buf = n->has_offset ? malloc(PIECE) : NULL;
         uint32_t fd = TAPE(b->t, SYS_openat, A_RET(b->mount), A_DATA(path), A_IMM(O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC), A_IMM(0600));
 
         TAPE(b->t, SYS_ftruncate, A_RET(fd), A_IMM(n->size));
-        if (n->data.len) {
-                uint32_t w = TAPE(b->t, SYS_pwrite64, A_RET(fd), A_DATA(tape_data(b->t, n->data.data, n->data.len)), A_IMM(n->data.len), A_IMM(0));
-                tape_expect(b->t, w, (int64_t)n->data.len);
-        }
+        if (n->has_offset && !buf)
+                return kind_nomem(b->err);
+        write_bytes(b, fd, n->data.data, n->data.len, 0);
         for (uint64_t at = 0; n->has_offset && at < n->size; at += PIECE) {
                 size_t len = (size_t)(n->size - at < PIECE ? n->size - at : PIECE);
-                _cleanup_free_ uint8_t *buf = malloc(PIECE);
-                if (!buf)
-                        return kind_nomem(b->err);
                 int r = restore_bytes(b->rs, b->r->id, n->offset + at, buf, len, b->err);
                 if (r < 0)
                         return r;
-                uint32_t w = TAPE(b->t, SYS_pwrite64, A_RET(fd), A_DATA(tape_data(b->t, buf, len)), A_IMM(len), A_IMM(at));
-                tape_expect(b->t, w, (int64_t)len);
+                write_bytes(b, fd, buf, len, at);
         }
         TAPE(b->t, SYS_close, A_RET(fd));
         return 0;
+}
+
+static void write_attr(struct build *b, const Node *n, uint32_t path)
+{
+        uint32_t fd = TAPE(b->t, SYS_openat, A_RET(b->mount), A_DATA(path), A_IMM(O_RDONLY | O_NOFOLLOW | O_CLOEXEC), A_IMM(0));
+
+        TAPE(b->t, SYS_ioctl, A_RET(fd), A_IMM(FS_IOC_SETFLAGS), A_DATA(tape_data(b->t, &n->attr, sizeof(n->attr))));
+        TAPE(b->t, SYS_close, A_RET(fd));
 }
 
 static int build_node(struct build *b, const Node *n, uint32_t path)
@@ -396,6 +452,8 @@ static int build_node(struct build *b, const Node *n, uint32_t path)
         TAPE(b->t, SYS_fchownat, A_RET(b->mount), A_DATA(path), A_IMM(n->uid), A_IMM(n->gid), A_IMM(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
         if (type != S_IFLNK)
                 TAPE(b->t, SYS_fchmodat, A_RET(b->mount), A_DATA(n->path.len ? path : tape_str(b->t, ".")), A_IMM(n->mode & 07777));
+        if (n->attr && r >= 0)
+                write_attr(b, n, n->path.len ? path : tape_str(b->t, "."));
         return r;
 }
 
@@ -414,7 +472,8 @@ static int plan_mounts(struct restore *rs, const struct record *r, struct err *e
         }
         for (size_t i = m->n_node; i-- > 0;) {
                 const Node *n = m->node[i];
-                struct timespec ts[2] = { { n->mtime, n->mtime_ns }, { n->mtime, n->mtime_ns } };
+                struct timespec ts[2] = { n->has_atime ? (struct timespec){ n->atime, n->atime_ns } : (struct timespec){ n->mtime, n->mtime_ns },
+                                          { n->mtime, n->mtime_ns } };
                 TAPE(b.t, SYS_utimensat, A_RET(b.mount), A_DATA(n->path.len ? field_tape(b.t, &n->path) : tape_str(b.t, ".")),
                      A_DATA(tape_data(b.t, ts, sizeof(ts))), A_IMM(AT_SYMLINK_NOFOLLOW));
         }

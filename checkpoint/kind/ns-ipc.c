@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An ipc namespace: its settings. Objects in it (System V memory, semaphores, message queues) are refused by name; POSIX
- * queues are files of the mqueue mount.
+ * An ipc namespace: its settings. Objects in it (System V memory, semaphores, message queues, POSIX queues) are refused by name.
  *
  * Only a task in the namespace can ask: SHM_INFO, SEM_INFO and MSG_INFO count objects, /proc/sys shows the settings of
  * whoever reads it. Settings that differ from a new namespace's are recorded and written again by init's tape in
@@ -35,12 +34,21 @@ static const struct { const char *name, *fresh; } settings[] = {
         {"fs/mqueue/queues_max", "256"},           {"fs/mqueue/msg_max", "10"},
         {"fs/mqueue/msgsize_max", "8192"},         {"fs/mqueue/msg_default", "10"},
         {"fs/mqueue/msgsize_default", "8192"},
+        {"kernel/shm_next_id", "-1"},              {"kernel/sem_next_id", "-1"},
+        {"kernel/msg_next_id", "-1"},
 };
 #define N_SETTINGS ELEMENTSOF(settings)
 
 static int claim(const struct facts *f)
 {
         return kind_is(f, KIND_NS_IPC);
+}
+
+static int refuse(const struct facts *f, struct err *err)
+{
+        if (!f->ns.queues)
+                return 0;
+        return kind_refuse(&kind_ns_ipc, f, err, "POSIX message queues", "Stop the program that made them, and remove them (mount -t mqueue shows them)");
 }
 
 static uint32_t open_setting(struct tape *t, const char *name, int flags)
@@ -165,6 +173,7 @@ const struct kind kind_ns_ipc = {
         .cls = CLS_NS,
         .msg = &gantry__ns_ipc__descriptor,
         .claim = claim,
+        .refuse = refuse,
         .ask = ask,
         .take = take,
         .check = check,

@@ -6,6 +6,7 @@ static const struct { const char *path, *value; } set[] = {
         {"/proc/sys/kernel/msgmax", "9000"},
         {"/proc/sys/kernel/shmmni", "3000"},
         {"/proc/sys/fs/mqueue/msg_max", "11"},
+        {"/proc/sys/kernel/msg_next_id", "77"},
 };
 
 int main(int argc, char **argv)
