@@ -77,6 +77,8 @@ int bypath_take(const struct kind *k, struct dump *d, const struct obj *o, int f
         }
         ret->has_ino = f->fs_magic == EXT4_SUPER_MAGIC || f->fs_magic == XFS_MAGIC || f->fs_magic == BTRFS_SUPER_MAGIC;
         ret->ino = f->st.st_ino;
+        if (fd >= 0 && S_ISREG(f->st.st_mode) && fcntl(fd, F_GET_RW_HINT, &ret->hint) < 0)
+                ret->hint = 0;
         return field_set_text(&ret->path, f->link, err);
 }
 

@@ -18,6 +18,7 @@ struct bypath {
         uint64_t size;               /* regular files */
         bool has_ino;                /* the file system keeps its numbers when it moves */
         uint64_t ino;
+        uint64_t hint;               /* F_SET_RW_HINT; of regular files alone */
 };
 
 /* Refuses what its path does not lead to: a replaced file, one under another mount, one of another mount namespace. */

@@ -3,9 +3,12 @@
  * Regular files: opened again by path, at their position, with their flags (bypath.h).
  *
  * Their content is the disk's or, on tmpfs, the mount's. A deleted or replaced file is refused; so is one with a signal
- * owner, which the kernel allows and no program uses. Locks are another kind's.
+ * owner, which the kernel allows and no program uses. Locks are another kind's. How long its bytes are expected to live (F_SET_RW_HINT)
+ * is in the kernel's inode alone, and told again. Advice about reading (posix_fadvise) shows nowhere.
  */
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "checkpoint/kind/bypath.h"
 #include "checkpoint/kind/classify.h"
@@ -29,6 +32,7 @@ static struct bypath from_record(const struct record *r)
                 .size = m->size,
                 .has_ino = m->has_ino,
                 .ino = m->has_ino ? m->ino : 0,
+                .hint = m->hint,
         };
 }
 
@@ -51,6 +55,7 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         m->size = b.size;
         m->has_ino = b.has_ino;
         m->ino = b.ino;
+        m->has_hint = (m->hint = b.hint) != 0;
         ret->msg = &m->base;
         return 0;
 }
@@ -61,6 +66,8 @@ static int check(const struct record *r, struct need *need, struct err *err)
 
         if (!S_ISREG(b.mode))
                 return kind_bad(&kind_fd_file, r, err, "its mode is not that of such a file");
+        if (b.hint > RWH_WRITE_LIFE_EXTREME)
+                return kind_bad(&kind_fd_file, r, err, "an unknown lifetime of its bytes");
         return bypath_check(&kind_fd_file, r, &b, need, err);
 }
 
@@ -86,6 +93,11 @@ static int plan_attr(struct restore *rs, const struct record *r, struct err *err
 
         (void)err;
         ofd_plan(rs, r->id, &b.ofd);
+        if (b.hint) {
+                struct tape *t = restore_tape(rs, restore_owner(rs, r->id));
+                tape_label(t, "lifetime of what is written (fd-file %llu)", (unsigned long long)r->id);
+                TAPE(t, SYS_fcntl, A_FD(r->id), A_IMM(F_SET_RW_HINT), A_DATA(tape_data(t, &b.hint, sizeof(b.hint))));
+        }
         return 0;
 }
 

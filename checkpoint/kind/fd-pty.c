@@ -10,13 +10,15 @@
  * When the monitor is killed, the console is hung up: its programs read end of file. They get a new one with the container's
  * next monitor, which a restore brings.
  *
- * Unread input (pty-input.c) is kept. Unread output is with the master, which is the engine's. Flow that ^S has stopped
- * shows nowhere and goes on.
+ * Unread input (pty-input.c) is kept. Unread output is with the master, which is the engine's. A terminal that ^S has stopped takes nothing,
+ * and poll(2) says so; so does one whose master reads nothing, but for a moment only. It is refused: whoever has stopped it does not
+ * want to see it go on.
  */
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,6 +33,7 @@
 
 #define TTY_RDEV (UINT32_C(5) << 20)
 #define PTS_MAJOR 136
+#define MASTER_MS 50 /* for it to read what is full */
 
 typedef Gantry__FdPty Msg;
 
@@ -66,6 +69,18 @@ static int require_console(const struct obj *o, int fd, int console, struct err 
                 return kind_refuse(&kind_fd_pty, &o->facts, err, "a terminal with a line discipline of its own",
                                    "Stop the program that set it (pppd, slattach)");
         return hung_up;
+}
+
+static int refuse_stopped(const struct obj *o, int fd, struct err *err)
+{
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        int n = poll(&p, 1, MASTER_MS);
+
+        if (n < 0)
+                return err_sys(err, EX_FAIL, errno, "cannot ask a terminal", "%s", o->facts.file.link);
+        if (n == 0)
+                return kind_refuse(&kind_fd_pty, &o->facts, err, "a terminal whose output is stopped (^S)", "Let it go on (^Q)");
+        return 0;
 }
 
 static int read_terminal(const struct obj *o, int fd, Msg *m, struct err *err)
@@ -158,7 +173,9 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         m->has_hung_up = m->hung_up = hung_up;
         if (hung_up)
                 return field_set(&m->termios, &none, sizeof(none), err);
-        r = read_terminal(o, fd, m, err);
+        r = refuse_stopped(o, fd, err);
+        if (r >= 0)
+                r = read_terminal(o, fd, m, err);
         return r < 0 ? r : read_input(d, o, fd, m, err);
 }
 

@@ -98,7 +98,7 @@ static bool one_range(const char *text, uint64_t *ret_outside, uint64_t *ret_cou
 
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
 {
-        _cleanup_free_ char *uid = NULL, *gid = NULL, *groups = NULL;
+        _cleanup_free_ char *uid = NULL, *gid = NULL, *groups = NULL, *projects = NULL;
         uint64_t uid_at, gid_at, uids, gids;
         size_t len;
 
@@ -109,8 +109,12 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
                 r = dump_proc(o, "gid_map", &gid, &len, err);
         if (r >= 0)
                 r = dump_proc(o, "setgroups", &groups, &len, err);
+        if (r >= 0)
+                r = dump_proc(o, "projid_map", &projects, &len, err);
         if (r < 0)
                 return r;
+        if (len)
+                return kind_refuse(&kind_ns_user, &o->facts, err, "a map of project ids", "Start it without one");
         if (!one_range(uid, &uid_at, &uids) || !one_range(gid, &gid_at, &gids) || uid_at != gid_at || uids != gids)
                 return kind_refuse(&kind_ns_user, &o->facts, err, "an id map of several ranges", "Start it with one range");
         if (!str_eq(groups, "allow\n"))

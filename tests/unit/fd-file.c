@@ -34,6 +34,24 @@ static int make(int flags)
         return fd;
 }
 
+Test(fd_file, lifetime)
+{
+        struct kt *t = kt_new();
+        uint64_t hint = RWH_WRITE_LIFE_MEDIUM, none = RWH_WRITE_LIFE_NOT_SET;
+        int a = make(O_RDWR);
+
+        cr_assert_eq(fcntl(a, F_SET_RW_HINT, &hint), 0);
+        kt_add_fd(t, a);
+        kt_dump(t);
+        cr_assert_eq(fcntl(a, F_SET_RW_HINT, &none), 0);
+        kt_close(t);
+        kt_sweep(t);
+        hint = 0;
+        cr_assert_eq(fcntl(a, F_GET_RW_HINT, &hint), 0);
+        cr_assert_eq(hint, RWH_WRITE_LIFE_MEDIUM);
+        kt_free(t);
+}
+
 Test(fd_file, position_and_flags)
 {
         struct kt *t = kt_new();
