@@ -37,6 +37,7 @@ struct proc_vma {
         uint32_t major, minor;
         bool r, w, x, shared;
         uint64_t rss, anonymous, swap;     /* bytes */
+        uint32_t pkey;                     /* protection key; 0 also where the processor has none */
         char flags[128];                   /* "rd wr mr mw me ac sd" */
         char name[4096];                   /* "" or path or [heap]…; " (deleted)" kept; octal escapes undone */
 };

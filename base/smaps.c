@@ -89,6 +89,17 @@ static bool kilobytes(const char *p, uint64_t *ret)
         return true;
 }
 
+static bool key(const char *p, uint32_t *ret)
+{
+        uint64_t v;
+
+        p += strspn(p, " ");
+        if (!scan_u64(&p, &v) || *p || v > UINT32_MAX)
+                return false;
+        *ret = (uint32_t)v;
+        return true;
+}
+
 static bool figure(const char *line, struct proc_vma *v)
 {
         const char *p = line;
@@ -99,6 +110,8 @@ static bool figure(const char *line, struct proc_vma *v)
                 return kilobytes(p, &v->anonymous);
         if (scan_skip(&p, "Swap:"))
                 return kilobytes(p, &v->swap);
+        if (scan_skip(&p, "ProtectionKey:"))
+                return key(p, &v->pkey);
         if (scan_skip(&p, "VmFlags:")) {
                 p += strspn(p, " ");
                 if (!str_copy(v->flags, sizeof(v->flags), p))

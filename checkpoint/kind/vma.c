@@ -6,7 +6,8 @@
  * others, or refused by name; a pair that the table does not know is refused as well. Facts it rests on: MAP_NORESERVE
  * only where `nr` was set, or the mapping loses `ac`; a private mapping that counts (`ac`) without being writable is made
  * writable, filled, and protected in PH_ATTR, as the program once did; MAP_GROWSDOWN mappings end where smaps says, the
- * gap below is the kernel's own; MAP_DROPPABLE (6.11) brings dc-like advice of its own (wf, dd, nr).
+ * gap below is the kernel's own; MAP_DROPPABLE (6.11) brings dc-like advice of its own (wf, dd, nr). Protection keys stand beside
+ * the flags; the kernel itself uses one for memory that can only be executed, whenever such a mapping is made.
  *
  * Not here: the content, which the session fills in, and user faults, which have a kind of their own.
  */
@@ -90,6 +91,9 @@ static int flags_of(const struct kind *k, const struct facts *f, uint32_t *ret, 
                         return kind_refuse(k, f, err, row->what, NULL);
                 bits |= row->bit;
         }
+        const struct proc_vma *v = f->vma.vma;
+        if (v->pkey && (v->r || v->w || !v->x))
+                return kind_refuse(k, f, err, "memory under a protection key (pkey_mprotect)", "Start the program without protection keys");
         *ret = bits;
         return 0;
 }

@@ -14,7 +14,7 @@
 static const char text[] =
         "00400000-00452000 r-xp 00001000 fd:10 173521      /usr/bin/a b\\012c (deleted)\n"
         "Size:                328 kB\nKernelPageSize:        4 kB\nRss:                 100 kB\nAnonymous:             8 kB\n"
-        "Swap:                  4 kB\nSwapPss:               1 kB\nTHPeligible:           0\nVmFlags: rd ex mr mw me sd \n"
+        "Swap:                  4 kB\nSwapPss:               1 kB\nTHPeligible:           0\nProtectionKey:         3\nVmFlags: rd ex mr mw me sd \n"
         "7f0000000000-7f0000001000 ---s 00000000 00:00 0 \n"
         "Rss:                   0 kB\nVmFlags: mr me\n"
         "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
@@ -53,6 +53,8 @@ Test(smaps, entries)
         cr_assert_eq(v->rss, 100 << 10);
         cr_assert_eq(v->anonymous, 8 << 10);
         cr_assert_eq(v->swap, 4 << 10);
+        cr_assert_eq(v->pkey, 3);
+        cr_assert_eq(g->v[1].pkey, 0);
         cr_assert_str_eq(v->name, "/usr/bin/a b\nc (deleted)");
         cr_assert_str_eq(v->flags, "rd ex mr mw me sd");
         cr_assert(proc_vma_flag(v, "rd") && proc_vma_flag(v, "sd") && proc_vma_flag(v, "mw"));

@@ -107,3 +107,19 @@ Test(kind_vmflags, refusals)
                 cr_assert_eq(refused(flags), -EX_UNSUPPORTED, "%s", flags);
         }
 }
+
+/* The kernel's own for memory that can only be executed comes back by itself. */
+Test(kind_vmflags, protection_keys)
+{
+        struct proc_vma v = {.start = 0x10000, .end = 0x11000, .r = true, .pkey = 5, .flags = "rd mr mw me sd"};
+        struct facts f = {.cls = CLS_VMA, .vma = {.vma = &v, .mm = 99}};
+
+        cr_assert_eq(kind_vma_anon.refuse(&f, NULL), -EX_UNSUPPORTED);
+        v.r = false;
+        cr_assert_eq(kind_vma_anon.refuse(&f, NULL), -EX_UNSUPPORTED, "one that nobody may touch");
+        v.x = true;
+        cr_assert_eq(kind_vma_anon.refuse(&f, NULL), 0);
+        v.x = false;
+        v.pkey = 0;
+        cr_assert_eq(kind_vma_anon.refuse(&f, NULL), 0);
+}
