@@ -162,8 +162,10 @@ static int value_read(int dir, const char *name, char **ret, struct err *err)
         return 0;
 }
 
-struct base_file { char name[NAME_MAX + 1]; mode_t mode; char *text; };   /* text: NULL where it holds no value */
-struct cg_base { struct base_file *file; size_t n; };
+#define LABEL "security.selinux"
+#define LABEL_MAX 256
+struct base_file { char name[NAME_MAX + 1]; mode_t mode; char *text; char label[LABEL_MAX]; };   /* text: NULL where it holds no value */
+struct cg_base { struct base_file *file; size_t n; char label[LABEL_MAX]; };
 
 void cg_base_free(struct cg_base *b)
 {
@@ -212,6 +214,16 @@ static int each_file(int dir, int (*each)(void *ctx, const char *name, const str
         return r < 0 ? r : 0;
 }
 
+/* What a policy gives to what is made in the payload is what the payload has. "" where there is none. */
+static void label_of(int dir, const char *name, char ret[LABEL_MAX])
+{
+        char path[64 + NAME_MAX];
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir, name);
+        ssize_t n = lgetxattr(path, LABEL, ret, LABEL_MAX - 1);
+        ret[n < 0 ? 0 : n] = '\0';
+}
+
 struct base_ctx { int dir; struct cg_base *b; };
 
 static int base_add(void *ctx, const char *name, const struct stat *st, struct err *err)
@@ -223,6 +235,7 @@ static int base_add(void *ctx, const char *name, const struct stat *st, struct e
         struct base_file *f = &c->b->file[c->b->n++];
         *f = (struct base_file){.mode = st->st_mode & 07777};
         str_copy(f->name, sizeof(f->name), name);
+        label_of(c->dir, name, f->label);
         if (cg_delegated(name))
                 f->mode = 0644; /* the container may have changed it */
         if (!(f->mode & 0222) || !(f->mode & 0444) || stateless(name))
@@ -237,6 +250,7 @@ int cg_base_read(int payload, struct cg_base **ret, struct err *err)
 
         if (!c.b)
                 return nomem(err);
+        label_of(payload, ".", c.b->label);
         int r = each_file(payload, base_add, &c, err);
         if (r < 0) {
                 cg_base_free(c.b);
@@ -308,14 +322,21 @@ static int look_value(struct look *l, const char *name, mode_t mode, struct err 
 /* Attributes of files are seldom, and not kept; SELinux shows its label on every file. */
 static void look_file_xattr(struct look *l, const char *name)
 {
-        char path[64 + NAME_MAX], list[1024];
+        const struct base_file *b = base_find(l->base, name);
+        char path[64 + NAME_MAX], list[1024], label[LABEL_MAX];
 
         snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", l->dir, name);
         ssize_t n = listxattr(path, list, sizeof(list));
         if (n < 0 && errno != ERANGE)
                 return;
-        if (n < 0 || (n > 0 && (!str_eq(list, "security.selinux") || (size_t)n != strlen(list) + 1)))
+        if (n < 0 || (n > 0 && (!str_eq(list, LABEL) || (size_t)n != strlen(list) + 1))) {
                 odd(l, "an extended attribute of %.60s", name);
+                return;
+        }
+        /* A file that the payload does not have has nothing to be compared with. */
+        label_of(l->dir, name, label);
+        if (b && n > 0 && !str_eq(label, b->label))
+                odd(l, "a security label of its own on %.60s", name);
 }
 
 static int look_file(void *ctx, const char *name, const struct stat *st, struct err *err)
@@ -344,7 +365,7 @@ static int add_xattr(struct look *l, const char *name, struct err *err)
 {
         char value[65536];
 
-        if (str_eq(name, "security.selinux") || str_eq(name, CGROUP_FROZEN_MARK))
+        if (str_eq(name, LABEL) || str_eq(name, CGROUP_FROZEN_MARK))
                 return 0;
         if (!str_starts(name, "user.")) {
                 odd(l, "the attribute %.60s", name);
@@ -389,10 +410,14 @@ static int look_all(struct look *l, struct err *err)
 {
         _cleanup_free_ char *type = NULL;
         struct cg_seen *s = l->s;
+        char label[LABEL_MAX];
         struct stat st;
 
         if (fstat(l->dir, &st) < 0)
                 return failed(err, errno, "");
+        label_of(l->dir, ".", label);
+        if (!str_eq(label, l->base->label))
+                odd(l, "a security label of its own");
         s->mode = st.st_mode & 07777;
         if (!idmap_inside(l->ids, st.st_uid, &s->uid) || !idmap_inside(l->ids, st.st_gid, &s->gid))
                 odd(l, "an owner that the container does not have");

@@ -4,6 +4,8 @@
  * plans. With a kernel: tests/victim/cg-dir.c, tests/system/engine-cgroup.sh.
  */
 #include <fcntl.h>
+#include <string.h>
+#include <errno.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -118,6 +120,35 @@ Test(cg_dir, values)
         cr_assert(s->n_file == 1 && str_eq(s->file[0].name, "memory.max") && s->file[0].mode == 0444);
         cr_assert(s->threaded && s->frozen && str_eq(s->controllers, "cpu pids"));
         cr_assert_str_eq(s->odd, "");
+        cg_seen_free(s);
+        dirs_done(&d);
+}
+
+/* SELinux gives what is made in a directory the label of that directory. Only root sets one where there is no such module. */
+Test(cg_dir, labels)
+{
+        static const char policy[] = "system_u:object_r:cgroup_t:s0", other[] = "system_u:object_r:user_t:s0";
+        struct dirs d = dirs_make();
+        struct cg_seen *s;
+
+        if (fsetxattr(d.payload, "security.selinux", policy, sizeof(policy), 0) < 0) {
+                cr_assert(errno == EPERM || errno == EOPNOTSUPP, "%s", strerror(errno));
+                dirs_done(&d);
+                return;
+        }
+        cr_assert_eq(fsetxattr(d.dir, "security.selinux", policy, sizeof(policy), 0), 0);
+        s = seen(&d, false);
+        cr_assert_str_eq(s->odd, "");
+        cg_seen_free(s);
+        cr_assert_eq(fsetxattr(d.dir, "security.selinux", other, sizeof(other), 0), 0);
+        s = seen(&d, false);
+        cr_assert_not_null(strstr(s->odd, "label"), "%s", s->odd);
+        cg_seen_free(s);
+        cr_assert_eq(fsetxattr(d.dir, "security.selinux", policy, sizeof(policy), 0), 0);
+        int file = openat(d.dir, "memory.max", O_RDONLY | O_CLOEXEC);
+        cr_assert(file >= 0 && fsetxattr(file, "security.selinux", other, sizeof(other), 0) == 0 && close(file) == 0);
+        s = seen(&d, false);
+        cr_assert_not_null(strstr(s->odd, "memory.max"), "%s", s->odd);
         cg_seen_free(s);
         dirs_done(&d);
 }
