@@ -4,17 +4,25 @@
  *
  * The label that a container starts with is the engine's; labels that its programs moved on to by policy are theirs, and
  * the same policy decides at restore whether they may (the task itself writes /proc/thread-self/attr). While a process has one
- * thread only it may change freely, so PH_LABEL comes before PH_THREADS and only the leader is asked. A machine
- * without labels has no attr files that answer: nothing is recorded there, and an image that has some is refused.
+ * thread only it may change freely, so PH_LABEL comes before PH_THREADS and only the leader is asked; a thread with labels of
+ * its own is refused. A machine without labels has no attr files that answer: nothing is recorded there, and an image that has some
+ * is refused.
+ *
+ * Other modules (AppArmor, Smack) answer under the same names. What starts is confined as the engine is, so a thread that
+ * shows anything else than the engine does and than "unconfined" would come back with less: refused by name.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/label.h"
+#include "base/str.h"
+#include "base/sys.h"
 #include "checkpoint/kind/field.h"
 #include "checkpoint/kind/kinds.h"
 #include "proto/task-label.pb-c.h"
@@ -37,6 +45,60 @@ static void each(Gantry__TaskLabel *m, struct one ret[N_LABELS])
         memcpy(ret, all, sizeof(all));
 }
 
+/* "" where nobody answers, which is EINVAL. */
+static int read_label(const struct obj *o, const char *file, char **ret, struct err *err)
+{
+        struct err e = {};
+        size_t len = 0;
+        int r = dump_proc(o, file, ret, &len, &e);
+
+        if (r < 0 && e.sys != EINVAL && e.sys != -EINVAL && e.sys != ENOENT && e.sys != -ENOENT)
+                return err_take(err, &e);
+        if (r < 0)
+                *ret = kind_strdup("");
+        if (!*ret)
+                return kind_nomem(err);
+        (*ret)[strcspn(*ret, "\n")] = '\0';
+        return 0;
+}
+
+/* A thread of SELinux: what its process has. */
+static int refuse_thread(const struct obj *o, const struct one all[N_LABELS], struct err *err)
+{
+        for (size_t i = 0; i < N_LABELS; i++) {
+                _cleanup_free_ char *own = NULL, *first = NULL;
+                char path[48];
+                snprintf(path, sizeof(path), "../../%s", all[i].file);   /* of /proc/PID/task/TID */
+                int r = read_label(o, all[i].file, &own, err);
+                if (r >= 0)
+                        r = read_label(o, path, &first, err);
+                if (r < 0)
+                        return r;
+                if (!str_eq(own, first))
+                        return kind_refuse(&kind_task_label, &o->facts, err, "a thread with a security label of its own", "Restart the program");
+        }
+        return 0;
+}
+
+/* Another module than SELinux, or none. */
+static int refuse_profile(const struct obj *o, struct err *err)
+{
+        _cleanup_free_ char *theirs = NULL;
+        char ours[LABEL_MAX + 1] = "", what[128];
+        int r = read_label(o, "attr/current", &theirs, err);
+
+        if (r < 0 || !theirs[0] || str_eq(theirs, "unconfined"))
+                return r;
+        _cleanup_close_ int fd = sys_openat(AT_FDCWD, "/proc/thread-self/attr/current", O_RDONLY | O_CLOEXEC, 0);
+        ssize_t n = fd < 0 ? -1 : read(fd, ours, LABEL_MAX);
+        ours[n < 0 ? 0 : n] = '\0';
+        ours[strcspn(ours, "\n")] = '\0';
+        if (str_eq(theirs, ours))
+                return 0;
+        snprintf(what, sizeof(what), "the security profile %.80s", theirs);
+        return kind_refuse(&kind_task_label, &o->facts, err, what, "Start the program without it");
+}
+
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
 {
         struct one all[N_LABELS];
@@ -49,6 +111,9 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
                 return kind_nomem(err);
         _cleanup_message_ ProtobufCMessage *guard = &m->base;
         each(m, all);
+        int q = !label_enabled() ? refuse_profile(o, err) : o->facts.task.leader ? 0 : refuse_thread(o, all, err);
+        if (q < 0)
+                return q;
         for (size_t i = 0; i < N_LABELS && label_enabled() && o->facts.task.leader; i++) {
                 _cleanup_free_ char *text = NULL;
                 size_t len = 0;
