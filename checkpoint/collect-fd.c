@@ -86,8 +86,9 @@ static void stat_from(const struct statx *sx, struct stat *st)
         st->st_mtim.tv_nsec = sx->stx_mtime.tv_nsec;
 }
 
-static void socket_facts(struct dump *d, int fd, struct file_facts *ff)
+static void socket_facts(struct dump *d, size_t task, int fd, struct file_facts *ff)
 {
+        int grouped = 0;
         socklen_t len = sizeof(int);
         struct tcp_info info = {};
 
@@ -100,6 +101,9 @@ static void socket_facts(struct dump *d, int fd, struct file_facts *ff)
                 len = sizeof(info);
                 if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
                         ff->tcp_state = info.tcpi_state;
+                len = sizeof(grouped);
+                if (getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &grouped, &len) == 0 && grouped)
+                        (void)sleepers_steered(d->s.sleepers, d->task[task].pid, ff->fd, &ff->tcp_steered);
         }
         for (size_t i = 0; ff->tcp_state && i < d->n_signed_tcp; i++)
                 ff->tcp_signed |= d->signed_tcp[i] == ff->st.st_ino;
@@ -165,7 +169,7 @@ static int read_facts(struct dump *d, size_t task, unsigned n, struct file_facts
         size_t ll = strlen(ff->link);
         ff->deleted = (ff->st.st_nlink == 0 || (ll > 10 && str_eq(ff->link + ll - 10, " (deleted)"))) && ff->link[0] == '/';
         if (S_ISSOCK(ff->st.st_mode))
-                socket_facts(d, fd, ff);
+                socket_facts(d, task, fd, ff);
         return mount_facts(d, task, ff, fd);
 }
 

@@ -81,6 +81,9 @@ static int ns_add(struct dump *d, size_t task, enum ns_type type, uint64_t ino, 
                 n->id = x->o.id;
                 if (type == NS_IPC)
                         r = dump_queues(d->task[task].procfd, &x->o.facts.ns.queues, err);
+                struct sleeper_bits bits = {};
+                if (type == NS_USER && sleepers_bits(d->s.sleepers, d->task[task].pid, &bits) == 0)
+                        x->o.facts.ns.binfmt = bits.binfmt;
         }
         d->n_ns++;
         return r < 0 ? r : 0;

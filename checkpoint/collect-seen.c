@@ -2,7 +2,7 @@
 /*
  * WALK, what /proc does not show of a task, into dump_thread.seen (enum task_seen):
  *
- *      syscall user dispatch    by ptrace (6.4+; before nobody can tell)
+ *      syscall user dispatch    by ptrace (6.4+; before, a BPF iterator tells)
  *      memory policies          get_mempolicy by tape: each thread's own, and each mapping's
  *      keys                     keyctl by tape: what the thread's keyrings hold; persistent ones by /proc/keys (probe-keys.c)
  *      SEM_UNDO                 kcmp with ourselves, who have no undo list
@@ -332,6 +332,21 @@ static int probe_all(struct dump *d, const struct thread_at *at, size_t n, struc
         return r < 0 ? r : q;
 }
 
+/* Where ptrace cannot suspend it, the first call of a tape could be a SIGSYS: such a thread is refused before it is asked anything. */
+static int user_dispatch(struct dump *d, const struct dump_task *t, struct dump_thread *th, struct err *err)
+{
+        struct sleeper_bits bits = {};
+        bool told;
+
+        if (tracee_has_sud(th->tracee, &told))
+                th->seen |= TASK_SEEN_SUD;
+        if (told || sleepers_bits(d->s.sleepers, th->tid, &bits) != 0 || !bits.sud)
+                return 0;
+        err_set(err, EX_UNSUPPORTED, "cannot checkpoint a task", "it has system call user dispatch, which this kernel cannot suspend",
+                "task-sud: process %d (%s), thread %d", (int)t->vpid, th->stat.comm, (int)th->vtid);
+        return err_remedy(err, "stop the emulator that uses it");
+}
+
 static size_t all_threads(struct dump *d, struct thread_at **ret)
 {
         size_t n = 0;
@@ -356,9 +371,9 @@ int dump_seen(struct dump *d, struct err *err)
         if (!at)
                 return kind_nomem(err);
         for (size_t i = 0; i < n; i++) {
-                struct dump_thread *th = &d->task[at[i].task].thread[at[i].thread];
-                if (tracee_has_sud(th->tracee))
-                        th->seen |= TASK_SEEN_SUD;
+                int s = user_dispatch(d, &d->task[at[i].task], &d->task[at[i].task].thread[at[i].thread], err);
+                if (s < 0)
+                        return s;
         }
         int r = undo_lists(d, err);
         if (r >= 0)

@@ -78,6 +78,7 @@ struct file_facts {
         int family, type, protocol;  /* -1: no socket */
         uint8_t tcp_state;           /* TCP_ESTABLISHED …, 0 unless TCP */
         bool tcp_signed;             /* with keys for signatures (TCP_MD5SIG) */
+        bool tcp_steered;            /* of a group of SO_REUSEPORT with a program */
         const struct unix_diag *ux;
 };
 enum ns_type { NS_USER, NS_MNT, NS_PID, NS_NET, NS_UTS, NS_IPC, NS_CGROUP, NS_TIME, NS_N };
@@ -93,7 +94,8 @@ struct facts {
                 struct file_facts file;
                 struct { const struct proc_vma *vma; const char *path; /* inside the container, or NULL */
                          uint64_t shm, mm; struct stat st; bool external; } vma;
-                struct { enum ns_type type; bool external; /* the engine's own: not dumped */ bool queues; /* POSIX ones */ } ns;
+                struct { enum ns_type type; bool external; /* the engine's own: not dumped */ bool queues; /* POSIX ones */
+                         bool binfmt; /* a binfmt_misc of its own, mounted or not */ } ns;
                 struct { const struct mountinfo *m; char external[64]; /* name, or "" */ uint64_t ns; } mnt;
                 struct nl_link link;
                 struct { const struct proc_stat *stat; const struct proc_kv *status; size_t n_status;

@@ -33,6 +33,13 @@ static const char *const limits[] = {
 };
 #define N_LIMITS ELEMENTSOF(limits)
 
+static int refuse(const struct facts *f, struct err *err)
+{
+        if (!f->ns.binfmt)
+                return 0;
+        return kind_refuse(&kind_ns_user, f, err, "binary formats of its own (binfmt_misc)", "Start the container anew without binfmt_misc in it");
+}
+
 static uint32_t open_limit(struct tape *t, const char *name, int flags)
 {
         char path[64];
@@ -172,6 +179,7 @@ const struct kind kind_ns_user = {
         .cls = CLS_NS,
         .msg = &gantry__ns_user__descriptor,
         .claim = claim,
+        .refuse = refuse,
         .ask = ask,
         .take = take,
         .check = check,

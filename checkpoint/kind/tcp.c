@@ -67,6 +67,9 @@ int tcp_refuse(const struct kind *k, const struct facts *f, struct err *err)
 
         if (f->file.tcp_signed)
                 return kind_refuse(k, f, err, "a TCP socket with keys for signatures (TCP_MD5SIG)", "End the program that holds it");
+        if (f->file.tcp_steered)
+                return kind_refuse(k, f, err, "a TCP socket of a group whose program chooses among them (SO_ATTACH_REUSEPORT_CBPF, _EBPF)",
+                                   "Start the program without it");
         if (s == STATE_ESTABLISHED || s == STATE_CLOSE || s == STATE_LISTEN)
                 return 0;
         snprintf(what, sizeof(what), "a TCP connection in state %s", names[s < ELEMENTSOF(names) ? s : 0]);

@@ -28,6 +28,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define SMALLEST_POINTER 0x10000u
+#define TEXT_MAX (1u << 20)
 #define SHORT_NS NS_PER_S      /* shorter sleeps begin anew: not worth 20 us of each of a thousand threads */
 
 enum what { BLOCK_NANOSLEEP = 1, BLOCK_FUTEX, BLOCK_POLL };
@@ -40,25 +41,46 @@ struct block {
 
 struct sleepers {
         struct bpf_object *object;
-        struct bpf_program *program;
+        struct bpf_program *program, *bits, *file;   /* the last two may be missing */
 };
 
 static const unsigned char object_bytes[] __attribute__((aligned(8))) = {
 #include "checkpoint/tape/sleepers-object.inc"
 };
 
-int sleepers_open(struct sleepers **ret, struct err *err)
+/* All programs, or the first alone: a kernel that does not accept one of the others shall not lose the ends of sleeps. */
+static bool load(struct sleepers *s, bool all)
 {
         LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "gantry_sleepers");
+
+        s->object = bpf_object__open_mem(object_bytes, sizeof(object_bytes), &opts);
+        if (!s->object)
+                return false;
+        s->program = bpf_object__find_program_by_name(s->object, "one_task");
+        s->bits = bpf_object__find_program_by_name(s->object, "one_hidden");
+        s->file = bpf_object__find_program_by_name(s->object, "one_file");
+        if (!s->program || !s->bits || !s->file)
+                return false;
+        if (!all && (bpf_program__set_autoload(s->bits, false) < 0 || bpf_program__set_autoload(s->file, false) < 0))
+                return false;
+        if (!all)
+                s->bits = s->file = NULL;
+        return bpf_object__load(s->object) == 0;
+}
+
+int sleepers_open(struct sleepers **ret, struct err *err)
+{
         struct sleepers *s = calloc(1, sizeof(*s));
 
         if (!s)
                 return err_sys(err, EX_FAIL, ENOMEM, "cannot look at sleeping tasks", "%s", "BPF object");
         (void)libbpf_set_print(NULL);
-        s->object = bpf_object__open_mem(object_bytes, sizeof(object_bytes), &opts);
-        if (s->object && bpf_object__load(s->object) == 0)
-                s->program = bpf_object__find_program_by_name(s->object, "one_task");
-        if (!s->program) {
+        bool loaded = load(s, true);
+        if (!loaded && s->object) {
+                bpf_object__close(s->object);
+                loaded = load(s, false);
+        }
+        if (!loaded) {
                 sleepers_close(s);
                 return 1;
         }
@@ -95,22 +117,54 @@ static int parse(const char *text, struct block *ret)
         return 0;
 }
 
-static int read_block(struct sleepers *s, pid_t tid, struct block *ret)
+/* What a program writes of one thread (tid) or process (pid); caller frees. 0, or 1. */
+static int run(struct bpf_program *program, pid_t tid, pid_t pid, char **ret)
 {
-        union bpf_iter_link_info info = { .task.tid = (uint32_t)tid };
+        union bpf_iter_link_info info = { .task = { .tid = (uint32_t)tid, .pid = (uint32_t)pid } };
         LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-        struct bpf_link *link = bpf_program__attach_iter(s->program, &opts);
-        _cleanup_free_ char *text = NULL;
+        struct bpf_link *link = program ? bpf_program__attach_iter(program, &opts) : NULL;
         size_t len = 0;
         int r = 1;
 
         if (!link)
                 return 1;
         _cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(link));
-        if (fd >= 0 && fd_read_all(fd, 4096, &text, &len, NULL) == 0)
-                r = parse(text, ret);
+        if (fd >= 0 && fd_read_all(fd, TEXT_MAX, ret, &len, NULL) == 0)
+                r = 0;
         (void)bpf_link__destroy(link);
         return r;
+}
+
+static int read_block(struct sleepers *s, pid_t tid, struct block *ret)
+{
+        _cleanup_free_ char *text = NULL;
+
+        return run(s->program, tid, 0, &text) == 0 ? parse(text, ret) : 1;
+}
+
+int sleepers_bits(struct sleepers *s, pid_t tid, struct sleeper_bits *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        int sud, binfmt;
+
+        if (!s || run(s->bits, tid, 0, &text) || sscanf(text, "%d %d", &sud, &binfmt) != 2)
+                return 1;
+        *ret = (struct sleeper_bits){ sud != 0, binfmt != 0 };
+        return 0;
+}
+
+int sleepers_steered(struct sleepers *s, pid_t pid, int fd, bool *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        char key[16];
+
+        if (!s || run(s->file, 0, pid, &text))
+                return 1;
+        int n = snprintf(key, sizeof(key), "%d\n", fd);
+        *ret = false;
+        for (const char *p = text; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
+                *ret |= strncmp(p, key, (size_t)n) == 0;
+        return 0;
 }
 
 static long nr_of(const struct block *b, const struct user_regs_struct *r)

@@ -286,9 +286,10 @@ void tracee_sud(struct tracee *t, bool off)
                 memset(t->sud, 0, sizeof(t->sud));
 }
 
-bool tracee_has_sud(struct tracee *t)
+bool tracee_has_sud(struct tracee *t, bool *ret_told)
 {
         uint64_t now[4] = { 0 };
 
-        return t->sud[0] || (pt(t, PTRACE_GET_SUD, sizeof(now), now) == 0 && now[0]);
+        *ret_told = t->sud[0] || pt(t, PTRACE_GET_SUD, sizeof(now), now) == 0;
+        return t->sud[0] || now[0];
 }

@@ -70,8 +70,8 @@ int tracee_group_stop(struct tracee *t, int sig, struct err *err);
 int tracee_filters(struct tracee *t, size_t *ret_n, struct err *err);
 int tracee_filter(struct tracee *t, size_t index, void **ret, size_t *ret_insns, struct err *err);
 
-/* The thread has syscall user dispatch switched on. Before 6.4 nobody can tell, and the answer is no. */
-bool tracee_has_sud(struct tracee *t);
+/* The thread has syscall user dispatch switched on. Before 6.4 ptrace does not tell (told: false), and cannot suspend it for a tape. */
+bool tracee_has_sud(struct tracee *t, bool *ret_told);
 
 /* The agent: code r-x and tape rw- in the target (two mappings, so that MDWE tasks accept it), `tape_bytes` of tape.
  * fixed 0: where the kernel likes. Threads of one mm share the code: give the first thread's tracee as `share` (NULL: none).

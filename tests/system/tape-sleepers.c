@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The ends of interrupted sleeps, as sleepers_read() tells them, also of calls that a stop has interrupted before. */
+/*
+ * The ends of interrupted sleeps, as sleepers_read() tells them, also of calls that a stop has interrupted before; and what else only the
+ * kernel knows of a thread.
+ */
 #include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include "checkpoint/tape/sleepers.h"
 #include "tests/system/tape-common.h"
@@ -75,8 +79,44 @@ static void ends(void)
         sleepers_close(NULL);
 }
 
+static void dispatching(struct board *b)
+{
+        static char allow;   /* SYSCALL_DISPATCH_FILTER_ALLOW */
+
+        if (b->v[0] && prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &allow) < 0)
+                b->bad = 1;
+        b->ready = 1;
+        for (;;)
+                pause();
+}
+
+/* System call user dispatch, which ptrace tells since 6.4, is told on any kernel; and nobody here has a binfmt_misc of its own. */
+static void bits(void)
+{
+        struct sleepers *sl = NULL;
+
+        if (sleepers_open(&sl, NULL) == 1)
+                SKIP("no BTF, or built without clang");
+        for (int on = 0; on < 2; on++) {
+                struct board *b = board_new();
+                struct sleeper_bits got = { true, true };
+                b->v[0] = on;
+                pid_t p = victim(dispatching, b);
+                UNTIL(b->ready);
+                CHECK(!b->bad);
+                CHECK(sleepers_bits(sl, p, &got) == 0);
+                CHECK(got.sud == (on == 1));
+                int fd = pidfd_open_proc(p, NULL);
+                DO(pidfd_signal(fd, SIGKILL, &err));
+                close(fd);
+                waitpid(p, NULL, 0);
+        }
+        CHECK(sleepers_bits(NULL, getpid(), &(struct sleeper_bits){ 0 }) == 1);
+        sleepers_close(sl);
+}
+
 int main(int argc, char **argv)
 {
-        static const struct test tests[] = { { "ends", ends } };
+        static const struct test tests[] = { { "ends", ends }, { "bits", bits } };
         return run_tests(tests, ELEMENTSOF(tests), argc > 1 ? argv[1] : NULL);
 }
