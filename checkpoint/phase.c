@@ -3,7 +3,8 @@
  * One phase of a restore: a tape per actor, which plans write on, and all of them played side by side.
  *
  * Before a tape plays, the descriptors that it needs are delivered; afterwards those that it made are fetched, and when all have
- * played, what was delivered is closed. A planner that needs a barrier within a phase (mounts, the tree) plays more than once.
+ * played, what was delivered is closed. A plan is always given a tape: without memory it writes on a spare one that nobody plays, and
+ * the phase fails. A planner that needs a barrier within a phase (mounts, the tree) plays more than once.
  *
  * Not here: what the phases are and who plans them (restore.c), how a descriptor travels (deliver.c).
  */
@@ -27,8 +28,10 @@ struct tape *restore_tape(struct restore *rs, struct actor who)
         struct tape *t = grown ? tape_new(who) : NULL;
         if (grown)
                 rs->tape = grown;
-        if (!t)
-                abort();   /* a kind's plan has no way to go on without a tape; the tree dies with us (EXITKILL) */
+        if (!t) {
+                rs->no_memory = true;
+                return rs->spare;
+        }
         rs->tape[rs->n_tape++] = t;
         return t;
 }
@@ -37,8 +40,10 @@ void restore_keep_map(struct restore *rs, struct tape *t, uint32_t entry, uint64
 {
         struct restore_map *grown = realloc(rs->map, (rs->n_map + 1) * sizeof(*grown));
 
-        if (!grown)
-                abort();   /* as restore_tape() */
+        if (!grown) {
+                rs->no_memory = true;
+                return;
+        }
         rs->map = grown;
         grown[rs->n_map++] = (struct restore_map){ t, entry, size, object };
 }
@@ -92,7 +97,7 @@ static int play_split(struct restore *rs, bool self, struct err *err)
 
 int phase_play(struct restore *rs, struct err *err)
 {
-        int r = play_split(rs, false, err);
+        int r = rs->no_memory ? kind_nomem(err) : play_split(rs, false, err);
 
         if (r >= 0)
                 r = open_maps(rs, err);

@@ -152,6 +152,7 @@ void restore_free(struct restore *rs)
         free(rs->task);
         free(rs->dead);
         free(rs->temp);
+        tape_free(rs->spare);
         free(rs->tape);
         free(rs->map);
         free(rs->cg);

@@ -59,6 +59,8 @@ struct restore {
         enum phase phase;
         struct tape **tape;               /* of the running phase */
         size_t n_tape;
+        struct tape *spare;               /* never played */
+        bool no_memory;                   /* a plan has written on it: the phase must not play */
         uint64_t cg_payload;              /* id of the payload's cg-dir; 0: no cgroups of its own */
         struct restore_cgroup *cg;
         size_t n_cg;

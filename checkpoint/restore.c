@@ -159,8 +159,9 @@ int session_prepare(const struct subject *s, struct image *img, struct restore *
         rs->s = *s;
         rs->img = img;
         rs->root_fd = -1;
+        rs->spare = tape_new((struct actor){ ACTOR_SELF, 0 });
         stamp(s, "check");
-        int r = restore_check(rs, err);
+        int r = rs->spare ? restore_check(rs, err) : kind_nomem(err);
         stamp(s, NULL);
         if (r >= 0)
                 r = space_choose_agent(rs, err);
