@@ -9,7 +9,8 @@
  *
  * Credentials of a peer are those of the process that called socketpair(), listen() or connect(): SO_PEERCRED is asked by
  * tape, in the container's numbers, and the call is made again by that process if it still lives, with that effective
- * user and group. Supplementary groups of that moment are not kept, nor the sender's credentials of unread bytes.
+ * user and group and those supplementary groups (SO_PEERGROUPS). Unread bytes are sent again by who holds the other end, as root: where the
+ * receiver is told who sent them (SO_PASSCRED) and that was somebody else, they are refused.
  *
  * Refused by name: peers outside, descriptors in flight, urgent bytes, unread bytes above 256 KiB, a connection through
  * a listener that is gone, a replaced or relative path, a waiting client that has already sent something.
@@ -34,6 +35,7 @@
 
 typedef Gantry__SkUnixStream UnixMsg;
 
+#define SO_PASSPIDFD_ 76 /* 6.5 */
 #define SIOCUNIXFILE_ (SIOCPROTOPRIVATE + 0)
 #define STATE_ESTABLISHED 1
 #define STATE_LISTEN 10
@@ -48,7 +50,12 @@ static int refuse_as(const struct obj *o, struct err *err, const char *what, con
         return kind_refuse(&kind_sk_unix_stream, &o->facts, err, what, remedy);
 }
 
-/* Behind ofd_ask's two entries (owner at 0): the credentials at 16, their length at 32. */
+/* Behind ofd_ask's two entries (owner at 0): the credentials at 16, their length at 32, the groups at 48, their length behind them. */
+#define ASK_CRED 2
+#define ASK_GROUPS 3
+#define AT_CRED 16
+#define AT_GROUPS 48
+#define AT_GROUPS_LEN (AT_GROUPS + UNIX_GROUPS_MAX * (uint32_t)sizeof(uint32_t))
 static int ask(struct dump *d, const struct obj *o, struct tape *t)
 {
         int r = ofd_ask(d, o, t);
@@ -57,6 +64,10 @@ static int ask(struct dump *d, const struct obj *o, struct tape *t)
 
         tape_may_fail(t, TAPE(t, SYS_getsockopt, A_IMM(o->facts.file.fd), A_IMM(SOL_SOCKET), A_IMM(SO_PEERCRED), A_DATA(cred),
                               A_DATA(len)), 0);
+        n = UNIX_GROUPS_MAX * sizeof(uint32_t);
+        uint32_t groups = tape_data(t, NULL, n), groups_len = tape_data(t, &n, sizeof(n));
+        tape_may_fail(t, TAPE(t, SYS_getsockopt, A_IMM(o->facts.file.fd), A_IMM(SOL_SOCKET), A_IMM(SO_PEERGROUPS), A_DATA(groups),
+                              A_DATA(groups_len)), 0);
         return r;
 }
 
@@ -265,7 +276,29 @@ static int take_state(struct dump *d, const struct obj *o, int fd, UnixMsg *m, s
 
 /* ---- unread bytes ---- */
 
-static int peek_all(int fd, uint8_t *buf, size_t len, struct err *err)
+/* Who sent them, where the receiver is told; in our own numbers. */
+struct sender { bool told, several; struct ucred is; };
+
+static ssize_t peek_some(int fd, uint8_t *buf, size_t len, struct sender *who)
+{
+        union { struct cmsghdr h; uint8_t bytes[CMSG_SPACE(sizeof(struct ucred)) + 256]; } control;
+        struct iovec v = {.iov_base = buf, .iov_len = len};
+        struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+        ssize_t got = recvmsg(fd, &m, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        struct ucred c;
+
+        for (struct cmsghdr *h = got > 0 ? CMSG_FIRSTHDR(&m) : NULL; h; h = CMSG_NXTHDR(&m, h)) {
+                if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_CREDENTIALS || h->cmsg_len < CMSG_LEN(sizeof(c)))
+                        continue;
+                memcpy(&c, CMSG_DATA(h), sizeof(c));
+                who->several |= who->told && (c.pid != who->is.pid || c.uid != who->is.uid || c.gid != who->is.gid);
+                who->told = true;
+                who->is = c;
+        }
+        return got;
+}
+
+static int peek_all(int fd, uint8_t *buf, size_t len, struct sender *who, struct err *err)
 {
         int old = -1, zero = 0;
         socklen_t n = sizeof(old);
@@ -276,7 +309,7 @@ static int peek_all(int fd, uint8_t *buf, size_t len, struct err *err)
                 return err_sys(err, EX_FAIL, errno, "cannot peek into a socket", "descriptor %d", fd);
         int e = 0;
         while (at < len && !e) {
-                ssize_t got = recv(fd, buf + at, len - at, MSG_PEEK | MSG_DONTWAIT);
+                ssize_t got = peek_some(fd, buf + at, len - at, who);
                 if (got <= 0)
                         e = got < 0 ? errno : EIO;
                 else
@@ -285,6 +318,16 @@ static int peek_all(int fd, uint8_t *buf, size_t len, struct err *err)
         if (setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &old, sizeof(old)) < 0 && !e)
                 e = errno;
         return e ? err_sys(err, EX_FAIL, e, "cannot peek into a socket", "%zu of %zu bytes", at, len) : 0;
+}
+
+/* Root's process that holds the other end sends them again. */
+static bool sent_as_again(struct dump *d, const UnixMsg *m, const struct sender *who)
+{
+        const struct obj *peer = m->has_peer ? dump_obj(d, m->peer) : NULL;
+        struct proc_stat st;
+
+        return !who->several && peer && proc_stat_read(peer->procfd, &st, NULL) >= 0 && st.pid == who->is.pid && dump_uid(d, who->is.uid) == 0 &&
+               dump_gid(d, who->is.gid) == 0;
 }
 
 static int take_data(struct dump *d, const struct obj *o, int fd, UnixMsg *m, struct err *err)
@@ -304,12 +347,19 @@ static int take_data(struct dump *d, const struct obj *o, int fd, UnixMsg *m, st
                 return refuse_as(o, err, "more than 256 KiB of unread bytes in a unix socket", "Let the reader catch up");
         if (!pending)
                 return 0;
+        int pidfds = 0;
+        socklen_t n = sizeof(pidfds);
+        if (getsockopt(fd, SOL_SOCKET, SO_PASSPIDFD_, &pidfds, &n) == 0 && pidfds)   /* a look would make one here */
+                return refuse_as(o, err, "unread bytes that come with a pidfd (SO_PASSPIDFD)", "Let the program receive them");
         _cleanup_free_ uint8_t *buf = malloc((size_t)pending);
         if (!buf)
                 return kind_nomem(err);
-        int r = peek_all(fd, buf, (size_t)pending, err);
+        struct sender who = {};
+        int r = peek_all(fd, buf, (size_t)pending, &who, err);
         if (r < 0)
                 return r;
+        if (who.told && !sent_as_again(d, m, &who))
+                return refuse_as(o, err, "unread bytes whose sender it will be told (SO_PASSCRED)", "Let the program receive them");
         m->length = (uint32_t)pending;
         if (m->length > UNIX_INLINE_MAX)
                 return dump_bytes(d, o->id, 0, buf, m->length, err);
@@ -318,18 +368,36 @@ static int take_data(struct dump *d, const struct obj *o, int fd, UnixMsg *m, st
         return 0;
 }
 
-static void take_creator(struct dump *d, const struct tape *t, UnixMsg *m)
+static int take_groups(const struct obj *o, const struct tape *t, UnixMsg *m, struct err *err)
+{
+        socklen_t len;
+
+        if (tape_ret(t, ASK_GROUPS) == -ERANGE)
+                return refuse_as(o, err, "a unix socket whose peer has more than 64 groups", "Stop the program that it talks to");
+        if (tape_ret(t, ASK_GROUPS) == -ENODATA)   /* it has no peer yet */
+                return 0;
+        if (tape_ret(t, ASK_GROUPS) != 0)
+                return err_sys(err, EX_FAIL, (int)tape_ret(t, ASK_GROUPS), "cannot ask for the groups of a socket's peer", "%s", o->facts.file.link);
+        memcpy(&len, tape_out(t, AT_GROUPS_LEN), sizeof(len));
+        m->n_creator_group = len / sizeof(uint32_t);
+        if (m->n_creator_group > UNIX_GROUPS_MAX)
+                return err_set(err, EX_FAIL, "cannot read a socket's groups", "there are more than asked for", "%s", o->facts.file.link);
+        m->creator_group = kind_memdup(tape_out(t, AT_GROUPS), len);
+        return m->creator_group ? 0 : kind_nomem(err);
+}
+
+static int take_creator(const struct obj *o, const struct tape *t, UnixMsg *m, struct err *err)
 {
         struct ucred c;
 
-        (void)d;
-        if (!t || tape_len(t) < 3 || tape_ret(t, 2) != 0)
-                return;
-        memcpy(&c, tape_out(t, 16), sizeof(c));
+        if (!t || tape_len(t) <= ASK_GROUPS || tape_ret(t, ASK_CRED) != 0)
+                return 0;
+        memcpy(&c, tape_out(t, AT_CRED), sizeof(c));
         m->creator = c.pid > 0 ? (uint32_t)c.pid : 0;
         /* An unset uid is what a socket without peer tells. */
         m->creator_uid = c.uid == UINT32_MAX ? 0 : c.uid;
         m->creator_gid = c.gid == UINT32_MAX ? 0 : c.gid;
+        return take_groups(o, t, m, err);
 }
 
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
@@ -358,8 +426,9 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         m->sndbuf = buf.snd;
         m->rcvbuf = buf.rcv;
         m->buflock = buf.lock;
-        take_creator(d, t, m);
-        r = take_state(d, o, fd, m, err);
+        r = take_creator(o, t, m, err);
+        if (r >= 0)
+                r = take_state(d, o, fd, m, err);
         if (r >= 0)
                 r = take_name(d, o, fd, m, err);
         return r < 0 ? r : take_data(d, o, fd, m, err);

@@ -10,6 +10,7 @@
 #define UNIX_DATA_MAX (256u << 10)   /* what fits the send buffer that wmem_max allows */
 #define UNIX_INLINE_MAX 65536u
 #define UNIX_PATH_LEN 108
+#define UNIX_GROUPS_MAX 64u          /* supplementary groups of a peer that are asked for */
 
 int unix_check(const struct record *r, struct need *need, struct err *err);
 int unix_make(struct restore *rs, const struct record *r, struct err *err);

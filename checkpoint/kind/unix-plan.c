@@ -67,6 +67,8 @@ static const char *bad_state(const struct record *r, const UnixMsg *m)
                 return "an end of a pair has a name";
         if (m->shut > 3 || m->creator > INT32_MAX || m->creator_uid == UINT32_MAX || m->creator_gid == UINT32_MAX)
                 return "shutdown state or credentials are none";
+        if (m->n_creator_group > UNIX_GROUPS_MAX)
+                return "its peer has more groups than it can";
         return NULL;
 }
 
@@ -118,6 +120,10 @@ static struct tape *tape_of(struct restore *rs, uint64_t id, uint32_t creator)
 /* The effective user and group for one call that keeps credentials; the real and saved ones stay, so that it can go back. */
 static void become(struct tape *t, const UnixMsg *m)
 {
+        /* Who may not set groups has never been in a position to have others. */
+        if (m->n_creator_group)
+                tape_may_fail(t, TAPE(t, SYS_setgroups, A_IMM(m->n_creator_group),
+                                      A_DATA(tape_data(t, m->creator_group, m->n_creator_group * sizeof(*m->creator_group)))), EPERM);
         if (m->creator_gid)
                 TAPE(t, SYS_setresgid, UNCHANGED, A_IMM(m->creator_gid), UNCHANGED);
         if (m->creator_uid)
@@ -130,6 +136,8 @@ static void become_root(struct tape *t, const UnixMsg *m)
                 TAPE(t, SYS_setresuid, UNCHANGED, A_IMM(0), UNCHANGED);
         if (m->creator_gid)
                 TAPE(t, SYS_setresgid, UNCHANGED, A_IMM(0), UNCHANGED);
+        if (m->n_creator_group)
+                tape_may_fail(t, TAPE(t, SYS_setgroups, A_IMM(0), A_IMM(0)), EPERM);
 }
 
 struct address { uint32_t at, len; };

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/sk-unix-stream.pb-c.h"
@@ -96,8 +97,8 @@ Test(sk_unix_stream, pair)
         struct timeval tv = {3, 500000}, tv2 = {};
 
         cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+        cr_assert_eq(setsockopt(p[0], SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
         cr_assert(write(p[0], "to one", 6) == 6 && write(p[1], "to", 2) == 2 && write(p[1], " zero", 5) == 5);
-        cr_assert_eq(setsockopt(p[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
         cr_assert_eq(setsockopt(p[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
         cr_assert_eq(setsockopt(p[1], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
         cr_assert_eq(fcntl(p[0], F_SETFL, O_NONBLOCK), 0);
@@ -110,8 +111,8 @@ Test(sk_unix_stream, pair)
         expect(p[1], "to one");
         cr_assert(fcntl(p[0], F_GETFL) & O_NONBLOCK);
         cr_assert_eq(fcntl(p[1], F_GETFL) & O_NONBLOCK, 0);
-        cr_assert_eq(get(p[0], SO_PASSCRED), 1);
-        cr_assert_eq(get(p[1], SO_PASSCRED), 0);
+        cr_assert_eq(get(p[0], SO_REUSEADDR), 1);
+        cr_assert_eq(get(p[1], SO_REUSEADDR), 0);
         cr_assert_eq(get(p[1], SO_SNDBUF), 100000);
         cr_assert_eq(get(p[0], SO_SNDBUF), 212992);
         socklen_t n = sizeof(tv2);
@@ -121,6 +122,30 @@ Test(sk_unix_stream, pair)
         cr_assert(getsockopt(p[0], SOL_SOCKET, SO_PEERCRED, &c, &n) == 0 && c.pid == getpid());
         cr_assert(write(p[0], "x", 1) == 1);
         expect(p[1], "x");
+        kt_free(t);
+}
+
+/* Whoever sends them again is somebody else. */
+Test(sk_unix_stream, senders)
+{
+        struct kt *t = kt_new();
+        struct err err = {};
+        int p[2], on = 1, status = -1;
+
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+        cr_assert_eq(setsockopt(p[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+        pid_t child = fork();
+        cr_assert_geq(child, 0);
+        if (child == 0)
+                _exit(write(p[1], "x", 1) != 1);
+        cr_assert(waitpid(child, &status, 0) == child && status == 0);
+        kt_add_fd(t, p[0]);
+        kt_add_fd(t, p[1]);
+        cr_assert_eq(kt_try_dump(t, &err), -EX_UNSUPPORTED);
+        cr_assert_not_null(strstr(err.why, "SO_PASSCRED"), "%s", err.why);
+        expect(p[0], "x");
+        close(p[0]);
+        close(p[1]);
         kt_free(t);
 }
 

@@ -3,6 +3,7 @@
  * Unix stream sockets: a pair with bytes both ways and a signal owner, shared with a child as nginx shares its channels; a
  * listener by path and one by abstract name; a connection; a half-open one; a client that waits to be accepted.
  */
+#include <grp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -68,12 +69,17 @@ int main(int argc, char **argv)
         signal(SIGPIPE, SIG_IGN);
         signal(SIGIO, SIG_IGN);
         VICTIM_MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, ch) == 0);
-        VICTIM_MUST(write(p[0], "to one", 6) == 6 && write(p[1], "to zero", 7) == 7);
         VICTIM_MUST(setsockopt(p[1], SOL_SOCKET, SO_PASSCRED, &cred_on, sizeof(cred_on)) == 0);
+        VICTIM_MUST(write(p[0], "to one", 6) == 6 && write(p[1], "to zero", 7) == 7);
         VICTIM_MUST(setsockopt(p[1], SOL_SOCKET, SO_REUSEADDR, &cred_on, sizeof(cred_on)) == 0);
         VICTIM_MUST(ioctl(ch[0], FIOASYNC, &on) == 0 && fcntl(ch[0], F_SETOWN, getpid()) == 0);
         int l = listener(&v, false), al = listener(&v, true);
+        const gid_t other[2] = {4711, 4712};
+        gid_t groups[64], peers[64];
+        int n_groups = getgroups(64, groups);
+        VICTIM_MUST(n_groups >= 0 && setgroups(2, other) == 0);
         int cl = client(&v, false), s = accept(l, NULL, NULL);
+        VICTIM_MUST(setgroups((size_t)n_groups, groups) == 0);
         int gone = client(&v, true), half = accept(al, NULL, NULL);
         VICTIM_MUST(s >= 0 && half >= 0 && write(gone, "bye", 3) == 3 && close(gone) == 0);
         VICTIM_MUST(write(cl, "question", 8) == 8 && shutdown(cl, SHUT_WR) == 0);
@@ -99,6 +105,9 @@ int main(int argc, char **argv)
         n = sizeof(uc);
         VICTIM_CHECK(&v, getsockopt(s, SOL_SOCKET, SO_PEERCRED, &uc, &n) == 0 && uc.pid == getpid() && uc.uid == getuid(),
                      "the peer is process %d of user %u", (int)uc.pid, (unsigned)uc.uid);
+        n = sizeof(peers);
+        VICTIM_CHECK(&v, getsockopt(s, SOL_SOCKET, SO_PEERGROUPS, peers, &n) == 0 && n == sizeof(other) && memcmp(peers, other, n) == 0,
+                     "the peer has other groups, %u of them", (unsigned)(n / sizeof(peers[0])));
         expect(&v, s, "connection", "question");
         VICTIM_CHECK(&v, recv(s, &c, 1, MSG_DONTWAIT) == 0, "the shutdown is lost");
         VICTIM_CHECK(&v, write(s, "answer", 6) == 6, "write: %s", strerror(errno));
