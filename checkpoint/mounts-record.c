@@ -45,6 +45,32 @@ static uint64_t attr_of(const struct mountinfo *m)
         return a | (atime ? MOUNT_ATTR_STRICTATIME : 0);
 }
 
+/* The options of a mount that this planner knows; the kernel may have more by now. */
+static bool options_known(const struct mountinfo *m)
+{
+        static const char *const others[] = { "rw", "relatime", "idmapped" };
+
+        for (const char *p = m->options; *p;) {
+                size_t n = strcspn(p, ",");
+                bool known = false;
+                for (size_t i = 0; i < ELEMENTSOF(attrs); i++)
+                        known |= strlen(attrs[i].name) == n && strncmp(p, attrs[i].name, n) == 0;
+                for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                        known |= strlen(others[i]) == n && strncmp(p, others[i], n) == 0;
+                if (!known)
+                        return false;
+                p += n + (p[n] == ',');
+        }
+        return true;
+}
+
+static bool idmapped(const struct mountinfo *m)
+{
+        const char *p = strstr(m->options, "idmapped");
+
+        return p && (p == m->options || p[-1] == ',') && (p[8] == ',' || !p[8]);
+}
+
 static int refuse_mount(const struct mountinfo *m, struct err *err, const char *why)
 {
         err_set(err, EX_UNSUPPORTED, "cannot checkpoint a mount", why, "%s (%s)", m->target, m->type);
@@ -83,6 +109,21 @@ static uint64_t source_of(const struct dump_mntns *ns, const size_t *order, size
         return 0;
 }
 
+/* A bind has the map of what it binds, which nobody can change; any other was made by a program. */
+static int check_options(const struct dump_mntns *ns, size_t i, uint64_t source, bool external, struct err *err)
+{
+        bool mapped = false;
+
+        if (external)
+                return 0;
+        for (size_t k = 0; source && k < ns->n; k++)
+                if (ns->id[k] == source)
+                        mapped = idmapped(&ns->m[k]);
+        if (idmapped(&ns->m[i]) != mapped)
+                return refuse_mount(&ns->m[i], err, "it maps user and group ids");
+        return options_known(&ns->m[i]) ? 0 : refuse_mount(&ns->m[i], err, "it has an option that is not known here");
+}
+
 static int node(struct dump *d, const struct dump_mntns *ns, const size_t *order, size_t at, Gantry__Mounts *msg,
                 struct err *err)
 {
@@ -115,7 +156,7 @@ static int node(struct dump *d, const struct dump_mntns *ns, const size_t *order
                 return refuse_mount(m, err, "what it is mounted on cannot be reached");
         if (!n->source && !x->o.facts.mnt.external[0] && strcmp(m->root, "/") != 0)
                 return refuse_mount(m, err, "the file system that it is a part of is mounted nowhere else in the container");
-        return 0;
+        return check_options(ns, i, n->source, x->o.facts.mnt.external[0], err);
 }
 
 /* Parents before children; of several on one place the lower one first, which is the order of mountinfo. */

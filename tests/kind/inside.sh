@@ -5,6 +5,8 @@
 # dumped while it runs on, dumped again (the second dump equals the first), dumped and ended, restored, and asked; and restored
 # on the disk as it was without the records of its kind, which somebody must miss.
 #
+# A victim STEM-refused holds something that is refused: in words that it writes to /talk/words.
+#
 #       inside.sh STEM…        prints `ok STEM/MODE` or `not ok STEM/MODE: why`; modes as in tests/suites/kind
 . "$(dirname "$0")/../system/engine-common.bash"
 VICTIMS=${T_RELEASE:-$B}/tests/victim
@@ -100,6 +102,30 @@ one() { # STEM
         "$CTL" destroy "$n" >/dev/null 2>&1
 }
 
+# A dump says what the victim expects it to say, and nobody has noticed.
+refused() { # STEM-refused
+        local n=v-$1 why words
+        "$CTL" create "$n" --template inside --size 256M --ip4 10.88.0.30/24 --ip6 fd88::30/64 --init "/victim/$1 /talk" </dev/null &&
+                "$CTL" start "$n" || { echo "not ok $1/refuse: it does not start"; return; }
+        why=$(ready "$n")
+        if [ -z "$why" ]; then
+                words=$(in_ct "$n" -- /bin/busybox cat /talk/words)
+                why=$("$CTL" checkpoint "$n" "$DIR/$1" --leave-running 2>&1 >/dev/null)
+                case $why in
+                '') why="it was dumped" ;;
+                *"${words:-nothing}"*) why=$(judge "$n") ;;
+                esac
+        fi
+        result "$1/refuse" "$why"
+        "$CTL" stop "$n" --timeout 0 >/dev/null 2>&1
+        "$CTL" destroy "$n" >/dev/null 2>&1
+}
+
 template "$@"
-for s; do one "$s"; done
+for s; do
+        case $s in
+        *-refused) refused "$s" ;;
+        *) one "$s" ;;
+        esac
+done
 exit $FAILED
