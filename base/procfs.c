@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,4 +346,21 @@ int proc_fdinfo_head(const char *text, size_t len, struct proc_fdinfo *ret, stru
                 return malformed(err, "fdinfo", "pos, flags, mnt_id or ino");
         *ret = h.info;
         return 0;
+}
+
+/* "2: FLOCK  ADVISORY  WRITE 8 00:2a:77 0 EOF" in each line, of which some wait ("2: -> FLOCK …"). */
+bool proc_locks_name(const char *text, uint32_t major, uint32_t minor, uint64_t ino)
+{
+        char key[64];
+        size_t n = (size_t)snprintf(key, sizeof(key), " %02x:%02x:%" PRIu64 " ", major, minor, ino);
+
+        for (const char *p = text; (p = strstr(p, key)); p += n) {
+                const char *line = p;
+                while (line > text && line[-1] != '\n')
+                        line--;
+                const char *wait = strstr(line, "-> ");
+                if (!wait || wait > p)
+                        return true;
+        }
+        return false;
 }

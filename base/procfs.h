@@ -47,6 +47,9 @@ int proc_smaps_parse(const char *text, size_t len, int (*each)(void *, const str
                      struct err *err);
 int proc_smaps_read(int procfd, int (*each)(void *, const struct proc_vma *), void *ctx, struct err *err);
 
+/* Is there a lock or a lease on that file, and not only somebody who waits for one? `text` is that of /proc/locks. */
+bool proc_locks_name(const char *text, uint32_t major, uint32_t minor, uint64_t ino);
+
 /* fdinfo: "key:\tvalue" lines; repeated keys (tfd, lock, inotify) come in order through `each`. */
 int proc_fdinfo_parse(const char *text, size_t len, int (*each)(void *, const char *key, const char *value),
                       void *ctx, struct err *err);

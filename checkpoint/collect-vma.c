@@ -3,6 +3,9 @@
  * WALK, memory: every entry of smaps becomes a VMA object (VmFlags stand nowhere else); the memory objects behind
  * MAP_SHARED|MAP_ANONYMOUS mappings become SHM objects, once per (dev, ino), with their size.
  *
+ * A mapping keeps its open file description when the descriptor is closed, and the description its lock or lease, which no fdinfo shows
+ * then. /proc/locks names those by the file, as the mapping does.
+ *
  * Read before the agent is mapped into anybody, so that it is in no dump.
  */
 #include <errno.h>
@@ -42,6 +45,14 @@ static int shm_of(struct walk *w, const struct proc_vma *v, const struct dump_ob
         return 0;
 }
 
+static int read_locks(struct dump *d, struct err *err)
+{
+        _cleanup_close_ int proc = path_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0, err);
+        size_t len = 0;
+
+        return proc < 0 ? proc : proc_read(proc, "locks", &d->locks, &len, err);
+}
+
 static int stat_mapping(struct walk *w, struct dump_obj *x)
 {
         char name[80];
@@ -71,6 +82,7 @@ static int each_vma(void *ctx, const struct proc_vma *v)
         w->d->stats.vmas++;
         if (v->ino == 0)
                 return 0;
+        x->o.facts.vma.locked = proc_locks_name(w->d->locks, v->major, v->minor, v->ino);
         int r = stat_mapping(w, x);
         if (r < 0)
                 return r;
@@ -83,7 +95,10 @@ static int each_vma(void *ctx, const struct proc_vma *v)
 int dump_walk_vmas(struct dump *d, size_t task, struct err *err)
 {
         struct walk w = { d, task, err };
+        int q = d->locks ? 0 : read_locks(d, err);
 
+        if (q < 0)
+                return q;
         d->task[task].vma_from = d->n_obj;
         int r = proc_smaps_read(d->task[task].procfd, each_vma, &w, err);
         d->task[task].vma_to = d->n_obj;

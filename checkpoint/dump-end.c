@@ -93,6 +93,7 @@ void dump_free(struct dump *d)
         for (size_t i = 0; i < d->n_fresh_socket; i++)
                 fd_close(d->fresh_socket[i].fd);
         free(d->signed_tcp);
+        free(d->locks);
         free(d->ux);
         free(d->mntns);
         free(d->bucket);

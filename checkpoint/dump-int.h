@@ -101,6 +101,7 @@ struct dump {
         uint64_t orphans;                 /* connections without a descriptor */
         struct ux_row *ux;
         size_t n_ux;
+        char *locks;                      /* text of /proc/locks; NULL: not read yet */
         uint32_t *signed_tcp;             /* inodes of TCP sockets with signatures (RFC 2385) */
         size_t n_signed_tcp;
         struct fresh_socket fresh_socket[8];

@@ -93,7 +93,8 @@ struct facts {
         union {
                 struct file_facts file;
                 struct { const struct proc_vma *vma; const char *path; /* inside the container, or NULL */
-                         uint64_t shm, mm; struct stat st; bool external; } vma;
+                         uint64_t shm, mm; struct stat st; bool external;
+                         bool locked; /* its file has a lock or a lease */ } vma;
                 struct { enum ns_type type; bool external; /* the engine's own: not dumped */ bool queues; /* POSIX ones */
                          bool binfmt; /* a binfmt_misc of its own, mounted or not */ } ns;
                 struct { const struct mountinfo *m; char external[64]; /* name, or "" */ uint64_t ns; } mnt;

@@ -92,6 +92,8 @@ static int flags_of(const struct kind *k, const struct facts *f, uint32_t *ret, 
                 bits |= row->bit;
         }
         const struct proc_vma *v = f->vma.vma;
+        if (f->vma.locked)
+                return kind_refuse(k, f, err, "a mapping of a file with a lock or a lease", "Let the program release the lock");
         if (v->pkey && (v->r || v->w || !v->x))
                 return kind_refuse(k, f, err, "memory under a protection key (pkey_mprotect)", "Start the program without protection keys");
         *ret = bits;

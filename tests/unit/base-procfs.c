@@ -237,3 +237,13 @@ Test(procfs, gone)
         cr_assert_eq(proc_read(fd, "stat", &text, NULL, &e), -EX_UNKNOWN);
         cr_assert_eq(proc_open(pid, &e), -EX_UNKNOWN);
 }
+
+Test(procfs, locks)
+{
+        static const char text[] = "1: POSIX  ADVISORY  WRITE 8 00:2a:77 0 EOF\n2: FLOCK  ADVISORY  WRITE 9 fd:01:5 0 EOF\n"
+                                   "2: -> FLOCK  ADVISORY  WRITE 10 fd:01:6 0 EOF\n3: LEASE  ACTIVE    READ 8 00:03:178 0 EOF\n";
+
+        cr_assert(proc_locks_name(text, 0, 0x2a, 77) && proc_locks_name(text, 0xfd, 1, 5) && proc_locks_name(text, 0, 3, 178));
+        cr_assert(!proc_locks_name(text, 0xfd, 1, 6), "one that waits");
+        cr_assert(!proc_locks_name(text, 0, 3, 77) && !proc_locks_name(text, 0, 3, 17) && !proc_locks_name("", 0, 3, 77));
+}
