@@ -4,7 +4,7 @@
  *
  * All is asked by the thread's own tape and set by it in PH_PARK, so that an idle thread does not slow the restore down. What a
  * container may not choose (a lower nice value without RLIMIT_NICE, real-time I/O) fails with EPERM and is passed over: the
- * node did not grant it here. Real-time policies need a right of the node: refused by name. Which processors it may
+ * node did not grant it here. Real-time policies need a right of the node: refused by name, as core scheduling groups and clamps are. Which processors it may
  * run on is kept only when the thread chose fewer than there are; another node may have none of them (EINVAL), and then
  * it runs anywhere.
  */
@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_MAX (4u << 13)
 #define FLAG_RESET_ON_FORK 1u
+#define UTIL_MAX 1024u
 #define SLICE_MIN UINT64_C(100000)
 #define SLICE_MAX UINT64_C(100000000)
 
@@ -36,8 +38,8 @@ struct attr { /* struct sched_attr, version 1 */
         uint64_t runtime, deadline, period;
         uint32_t util_min, util_max;
 };
-struct answer { struct attr attr; uint8_t mask[MASK_BYTES]; };
-enum { ASK_ATTR, ASK_AFFINITY, ASK_IOPRIO, ASK_SLACK };
+struct answer { struct attr attr; uint8_t mask[MASK_BYTES]; uint64_t cookie; };
+enum { ASK_ATTR, ASK_AFFINITY, ASK_IOPRIO, ASK_SLACK, ASK_COOKIE };
 
 static int refuse(const struct facts *f, struct err *err)
 {
@@ -64,6 +66,22 @@ static int ask(struct dump *d, const struct obj *o, struct tape *t)
         TAPE(t, __NR_sched_getaffinity, A_IMM(0), A_IMM(MASK_BYTES), A_DATA(at + (uint32_t)offsetof(struct answer, mask)));
         tape_may_fail(t, TAPE(t, __NR_ioprio_get, A_IMM(IOPRIO_WHO_PROCESS), A_IMM(0)), 0);
         TAPE(t, __NR_prctl, A_IMM(PR_GET_TIMERSLACK), A_IMM(0), A_IMM(0), A_IMM(0), A_IMM(0));
+        tape_may_fail(t, TAPE(t, __NR_prctl, A_IMM(PR_SCHED_CORE), A_IMM(PR_SCHED_CORE_GET), A_IMM(0), A_IMM(PR_SCHED_CORE_SCOPE_THREAD),
+                              A_DATA(at + (uint32_t)offsetof(struct answer, cookie))), 0);
+        return 0;
+}
+
+/* What a thread shares with others and cannot be told to share again, and what few kernels have. What we have ourselves its stub inherits. */
+static int refuse_groups(const struct obj *o, const struct answer *a, bool has_cookie, struct err *err)
+{
+        uint64_t ours = 0;
+
+        if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, PR_SCHED_CORE_SCOPE_THREAD, &ours) < 0)
+                ours = 0;
+        if (has_cookie && a->cookie && a->cookie != ours)
+                return kind_refuse(&kind_task_sched, &o->facts, err, "a core scheduling group (PR_SCHED_CORE)", "Start the program without it");
+        if (a->attr.util_min || (a->attr.util_max && a->attr.util_max != UTIL_MAX))
+                return kind_refuse(&kind_task_sched, &o->facts, err, "a clamp of its utilization (uclampset)", "Reset it: uclampset -m -1 -M -1 -p PID");
         return 0;
 }
 
@@ -107,6 +125,9 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
 
         (void)d;
         (void)fd;
+        int q = refuse_groups(o, a, tape_ret(t, ASK_COOKIE) == 0, err);
+        if (q < 0)
+                return q;
         Gantry__TaskSched *m = KIND_NEW(Gantry__TaskSched, gantry__task_sched__init);
         if (!m)
                 return kind_nomem(err);

@@ -13,7 +13,7 @@
  *
  * What shows as an option and cannot be set again is refused (tcp_options_refuse): headers of the program's own, numbers of links, positions,
  * counters of notices. The window clamp of a connection is the kernel's own, which it moves; that the program has lowered it shows
- * nowhere. The key of TCP_FASTOPEN_KEY is the namespace's, or cannot be told from it.
+ * nowhere.
  */
 #include "checkpoint/kind/tcp-option.h"
 
@@ -149,6 +149,7 @@ static const struct row { int level, name; uint32_t max; unsigned when; int fami
         { SOL_TCP, TCP_WINDOW_CLAMP, 4, TCP_EARLY, 0, true },   /* of a connection the kernel moves it */
         { SOL_TCP, TCP_FASTOPEN_CONNECT, 4, TCP_EARLY, 0, true },
         { SOL_TCP, TCP_FASTOPEN_NO_COOKIE, 4, TCP_EARLY, 0, true },
+        { SOL_TCP, TCP_FASTOPEN_KEY, 32, TCP_EARLY, 0, true },     /* shows its namespace's where it has none */
         { SOL_TCP, TCP_TX_DELAY, 4, TCP_EARLY, 0, false },
         { SOL_TCP, TCP_RTO_MAX_MS_, 4, TCP_EARLY, 0, false },
         { SOL_TCP, TCP_RTO_MIN_US_, 4, TCP_EARLY, 0, false },

@@ -148,6 +148,8 @@ static const struct chosen { int family, level, name, value; } chosen[] = {
 };
 enum { CHOSEN = sizeof(chosen) / sizeof(chosen[0]) };
 
+static const uint8_t fastopen_key[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
 static inline void choose(int fd, int family)
 {
         for (unsigned i = 0; i < CHOSEN; i++)
@@ -184,6 +186,7 @@ static inline void tcp_build(struct tcp_state *s, int family)
         s->bound = bound_socket(family);
         choose(s->bound, family);
         option(s->bound, IPPROTO_TCP, TCP_WINDOW_CLAMP, 7777);
+        VICTIM_MUST(setsockopt(s->bound, IPPROTO_TCP, TCP_FASTOPEN_KEY, fastopen_key, sizeof(fastopen_key)) == 0);
         s->quiet = pair(s->listener);
         choose(s->quiet.client, family);
         option(s->quiet.client, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -211,6 +214,10 @@ static inline void tcp_verify(struct tcp_state *s, struct victim *v, int family)
                 talk(v, s->full, "the full one");
         still_chosen(v, s->bound, family, "the bound one");
         still_chosen(v, s->quiet.client, family, "the quiet one");
+        uint8_t key[32] = {0};
+        socklen_t n = sizeof(key);
+        VICTIM_CHECK(v, getsockopt(s->bound, IPPROTO_TCP, TCP_FASTOPEN_KEY, key, &n) == 0 && n == sizeof(fastopen_key) &&
+                     memcmp(key, fastopen_key, n) == 0, "TCP_FASTOPEN_KEY is lost");
         VICTIM_CHECK(v, asked(s->bound, IPPROTO_TCP, TCP_WINDOW_CLAMP) == 7777, "TCP_WINDOW_CLAMP is lost");
         VICTIM_CHECK(v, asked(s->bound, IPPROTO_TCP, TCP_KEEPIDLE) == 7200, "TCP_KEEPIDLE is another: %d", asked(s->bound, IPPROTO_TCP, TCP_KEEPIDLE));
         VICTIM_CHECK(v, asked(s->quiet.client, IPPROTO_TCP, TCP_NODELAY) == 1, "TCP_NODELAY is lost");
