@@ -211,16 +211,18 @@ static unsigned long switches(struct trial *r)
 }
 
 /* What a victim does for the first time after it has said "ready" (errno, a child that closes its descriptors) is done:
- * its wait has gone round, and it looks the same twice. */
+ * its wait has gone round, and it looks the same twice. A calm one sleeps for longer than any of its first sleeps. */
 static int victim_settle(struct trial *r)
 {
-        unsigned long first = switches(r);
+        unsigned long first = switches(r), last = first;
         char *before = NULL, diff[64];
-        int n = 1;
+        int n = 1, still = 0;
 
         for (int ms = 0; n && ms < PATIENCE_MS; ms += 5) {
                 nap();
-                if (switches(r) < first + 3)
+                still = switches(r) == last ? still + 1 : 0;
+                last = switches(r);
+                if (last < first + 3 || (r->calm && still < 20))
                         continue;
                 char *now = look(r->s.cgroup_fd);
                 n = !before || !now || look_differs(before, now, diff, sizeof(diff));

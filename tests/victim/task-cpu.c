@@ -166,7 +166,7 @@ int main(int argc, char **argv)
         uintptr_t fs_before = (uintptr_t)__builtin_thread_pointer();
 
         victim_begin(&v, argc, argv);
-        if (getenv("VICTIM_CALM") && getenv("VICTIM_CALM")[0] == '1')
+        if (victim_calm())
                 milli = 3600000;
         VICTIM_MUST(pipe2(pipefd, O_CLOEXEC) == 0);
         int ep = epoll_create1(EPOLL_CLOEXEC);

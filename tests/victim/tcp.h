@@ -178,7 +178,7 @@ static inline void other_defaults(const struct tcp_state *s)
 
 static inline void tcp_build(struct tcp_state *s, int family)
 {
-        bool calm = getenv("VICTIM_CALM") && getenv("VICTIM_CALM")[0] == '1';
+        bool calm = victim_calm();
 
         s->listener = bound_socket(family);
         option(s->listener, IPPROTO_TCP, TCP_KEEPIDLE, 77);

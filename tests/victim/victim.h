@@ -100,13 +100,21 @@ static inline bool victim_asked(struct victim *v)
         return errno != ENOENT;
 }
 
+/* Where two dumps are compared nobody is to be met between two sleeps. */
+static inline bool victim_calm(void)
+{
+        const char *calm = getenv("VICTIM_CALM");
+
+        return calm && calm[0] == '1';
+}
+
 static inline void victim_wait(struct victim *v)
 {
-        const struct timespec tick = {.tv_nsec = 20000000};
+        const struct timespec tick = {.tv_nsec = 20000000}, long_tick = {.tv_sec = 5};
 
         victim_file(v, "ready", "ready\n");
-        while (!victim_asked(v))
-                if (nanosleep(&tick, NULL) < 0 && errno == EINTR)
+        for (unsigned i = 0; !victim_asked(v); i++)
+                if (nanosleep(i >= 5 && victim_calm() ? &long_tick : &tick, NULL) < 0 && errno == EINTR)
                         v->eintr++;
         VICTIM_CHECK(v, v->eintr == 0, "%u sleeps ended with EINTR", v->eintr);
 }
