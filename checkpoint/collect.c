@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/pidfd.h"
 #include "base/sys.h"
 #include "checkpoint/collect.h"
@@ -47,6 +48,10 @@ static int read_thread(struct dump *d, struct dump_task *t, struct dump_thread *
         if (r < 0)
                 return r;
         th->cpu = calloc(1, sizeof(*th->cpu));
+        const char *ignored = proc_kv_get(th->kv, th->n_kv, "SigIgn");
+        uint64_t set = 0;
+        if (ignored && parse_hex64(ignored, &set, NULL) >= 0)
+                tracee_trap_known(th->tracee, set >> (SIGTRAP - 1) & 1);
         if (!th->cpu)
                 return kind_nomem(err);
         r = sleepers_read(d->s.sleepers, &th->tracee, 1, err);

@@ -33,7 +33,12 @@ int dump_seen(struct dump *d, struct err *err);
 int dump_persistent_keys(struct dump *d, struct err *err);
 bool keys_persistent(const char *text, uint64_t uid);             /* a text of /proc/keys; pure */
 /* probe-landlock.c */
-struct thread_at { size_t task, thread; };
 bool landlock_here(void);                                         /* this kernel knows Landlock, and it is switched on */
 int landlock_probe(struct dump *d, const struct thread_at *at, size_t n, struct err *err);
+/* Where many threads have the same ids, the first of them; how many such crowds. When these have been probed, landlock_witnesses()
+ * gives the others of a crowd its first one to look at, if that is free: landlock_look() on a tape, and whether its answer frees them. */
+#define LANDLOCK_CROWDS 16u
+size_t landlock_crowds(struct dump *d, const struct thread_at *at, size_t n, struct thread_at first[LANDLOCK_CROWDS]);
+void landlock_witnesses(struct dump *d, const struct thread_at *at, size_t n, const struct thread_at first[LANDLOCK_CROWDS]);
+uint32_t landlock_look(struct tape *t, pid_t witness);
 const struct mountinfo *dump_mountinfo(struct dump *d, size_t task, int mnt_id);

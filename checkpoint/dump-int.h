@@ -128,3 +128,6 @@ pid_t dump_innermost(const struct proc_kv *kv, size_t n, const char *key, pid_t 
 /* dump-actor.c */
 struct tracee *dump_tracee(void *ctx, struct actor who);
 int dump_agents(struct dump *d, struct err *err);                 /* into every thread; idempotent */
+size_t dump_threads(const struct dump *d);                        /* how many */
+struct thread_at { size_t task, thread; };
+int dump_agents_drop(struct dump *d, struct err *err);            /* and out again; goes on after an error */

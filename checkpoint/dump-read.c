@@ -4,7 +4,7 @@
  * kinds by number and object.
  *
  * One record is a pair of an object and a kind that speaks of it. All kinds write their questions onto tapes first, which then play
- * side by side, a tape per thread at a time; the answers become records one after the other.
+ * side by side; the answers become records one after the other.
  *
  * Not here: memory (pages.c), and which kind speaks of a claimed object (CLAIM in collect.c).
  */
@@ -78,38 +78,18 @@ static int ask_all(struct dump *d, struct pair *p, size_t n, struct err *err)
         return 0;
 }
 
-/* Side by side: round r plays the r-th tape of every thread. */
+/* All of them: those of a thread are played in one go. */
 static int play_all(struct dump *d, struct pair *p, size_t n, struct err *err)
 {
-        _cleanup_free_ struct tape **round = calloc(n ? n : 1, sizeof(*round));
-        _cleanup_free_ size_t *last = calloc(d->n_obj + 1, sizeof(*last));
-        size_t left = 0;
+        _cleanup_free_ struct tape **t = calloc(n ? n : 1, sizeof(*t));
+        size_t m = 0;
 
-        if (!round || !last)
+        if (!t)
                 return kind_nomem(err);
         for (size_t i = 0; i < n; i++)
-                left += p[i].t && tape_len(p[i].t) > 0;
-        for (size_t r = 1; left > 0; r++) {
-                size_t m = 0;
-                for (size_t i = 0; i < n; i++) {
-                        if (!p[i].t || tape_len(p[i].t) == 0 || tape_ret(p[i].t, 0) != INT64_MIN)
-                                continue;
-                        /* A TASK's tape plays in its leader thread, which may have tapes of its own. */
-                        struct dump_obj *x = p[i].x;
-                        uint64_t who = d->task[x->task].thread[x->o.cls == CLS_THREAD ? x->thread : 0].id;
-                        if (last[who] == r)
-                                continue;
-                        last[who] = r;
-                        round[m++] = p[i].t;
-                }
-                if (m == 0)
-                        break;
-                int q = executor_play(&d->ptrace, round, m, err);
-                if (q < 0)
-                        return q;
-                left -= m;
-        }
-        return 0;
+                if (p[i].t && tape_len(p[i].t) > 0)
+                        t[m++] = p[i].t;
+        return m ? executor_play(&d->ptrace, t, m, err) : 0;
 }
 
 static int take_one(struct dump *d, struct pair *p, const struct record_sink *rs, struct err *err)

@@ -143,13 +143,10 @@ int session_dump(struct dump *d, const struct record_sink *rs, const struct page
 
 int session_park_source(struct dump *d, struct err *err)
 {
-        for (size_t i = 0; i < d->n_task; i++)
-                for (size_t k = d->task[i].n_thread; k-- > 0;) {
-                        int r = tracee_agent_drop(d->task[i].thread[k].tracee, err);
-                        if (r < 0)
-                                return r;
-                }
-        int r = d->s.cgroup_fd >= 0 ? cgroup_freeze_write(d->s.cgroup_fd, err) : 0;
+        int r = dump_agents_drop(d, err);
+
+        if (r >= 0 && d->s.cgroup_fd >= 0)
+                r = cgroup_freeze_write(d->s.cgroup_fd, err);
         if (r < 0)
                 return r;
         d->frozen = true;

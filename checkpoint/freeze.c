@@ -471,18 +471,7 @@ int dump_detach(struct dump *d, struct err *err)
 
 int dump_release(struct dump *d, struct err *err)
 {
-        int r = 0;
-
-        for (size_t i = 0; i < d->n_task; i++) {
-                struct dump_task *t = &d->task[i];
-                for (size_t k = t->n_thread; k-- > 0;) {
-                        if (!t->thread[k].tracee)
-                                continue;
-                        int q = tracee_agent_drop(t->thread[k].tracee, r ? NULL : err);
-                        if (!r)
-                                r = q;
-                }
-        }
+        int r = dump_agents_drop(d, err);
         int q = subject_freeze_below(&d->s, r ? NULL : err);
         if (!r)
                 r = q;

@@ -35,6 +35,15 @@ struct dump_obj *dump_find(struct dump *d, uint64_t id)
         return id >= 1 && id <= d->n_obj ? d->obj[id - 1] : NULL;
 }
 
+size_t dump_threads(const struct dump *d)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < d->n_task; i++)
+                n += d->task[i].n_thread;
+        return n;
+}
+
 pid_t dump_innermost(const struct proc_kv *kv, size_t n_kv, const char *key, pid_t fallback)
 {
         const char *v = proc_kv_get(kv, n_kv, key);

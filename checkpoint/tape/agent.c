@@ -26,14 +26,8 @@
 #include "base/procfs.h"
 #include "checkpoint/tape/tracee-int.h"
 
-#define CODE_BYTES 4096u
 #define USER32_CS 0x23
 #define TAPE_BYTES_MAX (UINT64_C(1) << 30)
-
-static uint64_t whole_pages(uint64_t n)
-{
-        return (n + 4095) & ~UINT64_C(4095);
-}
 
 uint64_t agent_insn(const struct tracee *t)
 {
@@ -46,9 +40,9 @@ void agent_size(size_t *ret_bytes, unsigned *ret_instructions)
         *ret_instructions = agent_code_count;
 }
 
-static bool owns_code(const struct tracee *t)
+bool agent_owns_code(const struct tracee *t)
 {
-        return t->tape == t->agent->code + CODE_BYTES;
+        return t->tape == t->agent->code + AGENT_CODE_BYTES;
 }
 
 static int call_failed(struct tracee *t, int64_t ret, const char *what, struct err *err)
@@ -93,7 +87,7 @@ static int map_whole(struct tracee *t, uint64_t insn, uint64_t tape_len, uint64_
 {
         int64_t at = 0, tape = 0;
         int fixed = t->fixed ? MAP_FIXED_NOREPLACE : 0;
-        struct area all = { t->fixed, CODE_BYTES + tape_len, PROT_READ | PROT_EXEC, fixed };
+        struct area all = { t->fixed, AGENT_CODE_BYTES + tape_len, PROT_READ | PROT_EXEC, fixed };
         int r = mmap_at(t, insn, all, &at, err);
 
         if (r < 0)
@@ -101,15 +95,15 @@ static int map_whole(struct tracee *t, uint64_t insn, uint64_t tape_len, uint64_
         if (at < 0 && at > -4096)
                 return call_failed(t, at, "cannot map the agent", err);
         uint64_t code = (uint64_t)at;
-        struct area tail = { code + CODE_BYTES, tape_len, PROT_READ | PROT_WRITE, MAP_FIXED };
+        struct area tail = { code + AGENT_CODE_BYTES, tape_len, PROT_READ | PROT_WRITE, MAP_FIXED };
         r = tracee_mem_write(t, code, agent_code, (size_t)(agent_code_end - agent_code), err);
         if (r == 0)
                 r = mmap_at(t, code + (uint64_t)(agent_code_syscall - agent_code), tail, &tape, err);
-        if (r == 0 && (uint64_t)tape != code + CODE_BYTES)
+        if (r == 0 && (uint64_t)tape != code + AGENT_CODE_BYTES)
                 r = call_failed(t, tape, "cannot map the tape area", err);
         if (r < 0) {
                 if (!t->gone)
-                        (void)unmap(t, insn, code, CODE_BYTES + tape_len, NULL);
+                        (void)unmap(t, insn, code, AGENT_CODE_BYTES + tape_len, NULL);
                 return r;
         }
         *ret = code;
@@ -130,8 +124,8 @@ static int map_tape(struct tracee *t, uint64_t fixed, uint64_t len, uint64_t *re
         return 0;
 }
 
-/* The program's own disposition, where int3 would destroy it. */
-static int learn_trap(struct tracee *t, struct err *err)
+/* Is SIGTRAP ignored? */
+static int read_ignored(const struct tracee *t, bool *ret, struct err *err)
 {
         struct proc_kv kv[128];
         size_t n = 0, len;
@@ -149,8 +143,18 @@ static int learn_trap(struct tracee *t, struct err *err)
         const char *s = proc_kv_get(kv, n, "SigIgn");
         if (!s || parse_hex64(s, &ignored, NULL) < 0)
                 return err_set(err, EX_FAIL, "cannot read the ignored signals", "no such line", "thread %d", (int)t->tid);
-        if (!(ignored >> (SIGTRAP - 1) & 1))
-                return 0;
+        *ret = ignored >> (SIGTRAP - 1) & 1;
+        return 0;
+}
+
+/* The program's own disposition, where int3 would destroy it. */
+static int learn_trap(struct tracee *t, struct err *err)
+{
+        bool ignored = t->trap_ignored;
+        int r = t->trap_known ? 0 : read_ignored(t, &ignored, err);
+
+        if (r < 0 || !ignored)
+                return r;
         const uint64_t arg[6] = { SIGTRAP, 0, t->tape, 8 };
         int64_t ret = 0;
         r = tracee_inject(t, agent_insn(t), SYS_rt_sigaction, arg, &ret, err);
@@ -177,43 +181,46 @@ int agent_mend(struct tracee *t, struct err *err)
         return r;
 }
 
-static int bring(struct tracee *t, uint64_t tape_len, struct err *err)
+int agent_placed(struct tracee *t, uint64_t code, uint64_t tape_len, struct err *err)
 {
-        uint64_t insn = 0, code = 0;
         struct agent_map *m = calloc(1, sizeof(*m));
+        uint64_t insn;
 
-        if (!m)
+        if (!m) {
+                if (tracee_find_syscall(t, &insn, NULL) == 0)
+                        (void)unmap(t, insn, code, AGENT_CODE_BYTES + tape_len, NULL);
                 return err_sys(err, EX_FAIL, ENOMEM, "cannot bring the agent", "thread %d", (int)t->tid);
-        int r = tracee_find_syscall(t, &insn, err);
-        if (r == 0) {
-                struct err first = { 0 };
-                r = map_whole(t, insn, tape_len, &code, &first);
-                if (r < 0 && tape_len > 4096 && (first.sys == ENOMEM || first.sys == EAGAIN)) {
-                        tape_len = 4096; /* little memory may be locked: the area grows when a tape needs it */
-                        first = (struct err){ 0 };
-                        r = map_whole(t, insn, tape_len, &code, &first);
-                }
-                if (r < 0 && err)
-                        *err = first;
         }
-        if (r < 0) {
-                free(m);
-                return r;
-        }
-        m->code = code;
-        m->refs = 1;
+        *m = (struct agent_map){ .code = code, .refs = 1 };
         t->agent = m;
-        t->tape = code + CODE_BYTES;
+        t->tape = code + AGENT_CODE_BYTES;
         t->tape_len = tape_len;
-        r = learn_trap(t, err);
+        int r = learn_trap(t, err);
         if (r < 0)
                 (void)tracee_agent_drop(t, NULL);
         return r;
 }
 
+static int bring(struct tracee *t, uint64_t tape_len, struct err *err)
+{
+        uint64_t insn = 0, code = 0;
+        int r = tracee_find_syscall(t, &insn, err);
+
+        if (r < 0)
+                return r;
+        struct err first = { 0 };
+        r = map_whole(t, insn, tape_len, &code, &first);
+        if (r < 0 && tape_len > 4096 && (first.sys == ENOMEM || first.sys == EAGAIN)) {
+                tape_len = 4096; /* little memory may be locked: the area grows when a tape needs it */
+                first = (struct err){ 0 };
+                r = map_whole(t, insn, tape_len, &code, &first);
+        }
+        return r < 0 ? err_take(err, &first) : agent_placed(t, code, tape_len, err);
+}
+
 int tracee_agent(struct tracee *t, const struct tracee *share, uint64_t fixed, size_t tape_bytes, struct err *err)
 {
-        uint64_t len = whole_pages(tape_bytes ? tape_bytes : 1);
+        uint64_t len = agent_pages(tape_bytes ? tape_bytes : 1);
 
         if (t->agent)
                 return agent_room(t, tape_bytes, err);
@@ -243,12 +250,12 @@ void tracee_agent_range(const struct tracee *t, uint64_t *ret_start, uint64_t *r
         *ret_start = *ret_len = 0;
         if (!t->agent)
                 return;
-        bool whole = owns_code(t);
+        bool whole = agent_owns_code(t);
         *ret_start = whole ? t->agent->code : t->tape;
-        *ret_len = t->tape_len + (whole ? CODE_BYTES : 0);
+        *ret_len = t->tape_len + (whole ? AGENT_CODE_BYTES : 0);
 }
 
-static void forget(struct tracee *t)
+void agent_forget(struct tracee *t)
 {
         if (--t->agent->refs == 0)
                 free(t->agent);
@@ -264,22 +271,22 @@ int tracee_agent_drop(struct tracee *t, struct err *err)
         if (!t->agent)
                 return 0;
         if (t->gone) {
-                forget(t);
+                agent_forget(t);
                 return 0;
         }
         if (t->agent->refs > 1) {
                 r = unmap(t, agent_insn(t), t->tape, t->tape_len, err);
         } else {
-                bool whole = owns_code(t);
+                bool whole = agent_owns_code(t);
                 r = whole ? 0 : unmap(t, agent_insn(t), t->tape, t->tape_len, err);
                 if (r == 0)
                         r = tracee_find_syscall(t, &insn, err);
                 if (r == 0)
-                        r = unmap(t, insn, t->agent->code, CODE_BYTES + (whole ? t->tape_len : 0), err);
+                        r = unmap(t, insn, t->agent->code, AGENT_CODE_BYTES + (whole ? t->tape_len : 0), err);
         }
         if (r < 0 && !t->gone)
                 return r;
-        forget(t);
+        agent_forget(t);
         if (!t->gone)
                 tracee_sud(t, false);
         return 0;
@@ -310,7 +317,7 @@ static int move_area(struct tracee *t, uint64_t len, struct err *err)
         uint64_t old = t->tape, old_len = t->tape_len, at = 0;
         int r;
 
-        if (!owns_code(t)) {
+        if (!agent_owns_code(t)) {
                 r = map_tape(t, 0, len, &at, err);
                 if (r < 0)
                         return r;
@@ -320,9 +327,9 @@ static int move_area(struct tracee *t, uint64_t len, struct err *err)
                 if (r < 0)
                         return r;
                 t->agent->code = at;
-                t->tape = at + CODE_BYTES;
-                old -= CODE_BYTES;
-                old_len += CODE_BYTES;
+                t->tape = at + AGENT_CODE_BYTES;
+                old -= AGENT_CODE_BYTES;
+                old_len += AGENT_CODE_BYTES;
         }
         t->tape_len = len;
         return unmap(t, agent_insn(t), old, old_len, err);
@@ -330,7 +337,7 @@ static int move_area(struct tracee *t, uint64_t len, struct err *err)
 
 int agent_room(struct tracee *t, size_t bytes, struct err *err)
 {
-        uint64_t len = whole_pages(bytes), more = len > t->tape_len ? len - t->tape_len : 0;
+        uint64_t len = agent_pages(bytes), more = len > t->tape_len ? len - t->tape_len : 0;
         int64_t at = 0;
 
         if (!more)

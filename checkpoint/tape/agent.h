@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The agent's code (agent.S) and what it reads; for agent.c and exec_ptrace.c alone. */
+/* The agent's code (agent.S) and what it reads; for agent.c, agents.c and exec_ptrace.c alone. */
 #pragma once
 
 #include <stdint.h>
@@ -17,6 +17,8 @@ struct agent_entry {
         int64_t ret;                 /* before: the wanted result */
 };
 _Static_assert(sizeof(struct agent_entry) == 64, "as in agent.S");
+
+#define AGENT_CODE_BYTES 4096u       /* one page of the target */
 
 extern const uint8_t agent_code[], agent_code_syscall[], agent_code_trap[], agent_code_end[];
 extern const uint32_t agent_code_count;

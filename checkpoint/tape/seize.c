@@ -213,6 +213,12 @@ int tracee_group_stopped(const struct tracee *t)
         return t->group_stopped;
 }
 
+void tracee_trap_known(struct tracee *t, bool ignored)
+{
+        t->trap_known = true;
+        t->trap_ignored = ignored;
+}
+
 pid_t tracee_tid(const struct tracee *t)
 {
         return t->tid;

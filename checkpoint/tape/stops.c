@@ -116,18 +116,17 @@ enum stop tracee_next_stop(struct tracee *t, unsigned ms, int *ret_sig)
 
         for (;;) {
                 siginfo_t si = { 0 };
-                int r = waitid(P_PID, (id_t)t->tid, &si, WSTOPPED | WEXITED | WNOWAIT | WNOHANG | __WALL);
+                int r = waitid(P_PID, (id_t)t->tid, &si, WSTOPPED | WNOHANG | __WALL);
 
+                if (r == 0 && si.si_pid == t->tid)
+                        return classify(t, si.si_status, ret_sig);
+                /* Its end is only looked at. A stop that has come meanwhile shows too, whatever is asked for. */
+                r = waitid(P_PID, (id_t)t->tid, &si, WEXITED | WNOWAIT | WNOHANG | __WALL);
                 if (r < 0 && errno != EINTR)
                         return ended(t, false);
                 if (r == 0 && si.si_pid == t->tid) {
                         if (si.si_code == CLD_EXITED || si.si_code == CLD_KILLED || si.si_code == CLD_DUMPED)
                                 return ended(t, true);
-                        /* A stop is taken; SIGKILL may have ended it in between. */
-                        si.si_pid = 0;
-                        r = waitid(P_PID, (id_t)t->tid, &si, WSTOPPED | WNOHANG | __WALL);
-                        if (r == 0 && si.si_pid == t->tid)
-                                return classify(t, si.si_status, ret_sig);
                         continue;
                 }
                 if (waited >= ms * UINT64_C(1000000))
@@ -144,16 +143,18 @@ int tracee_lost(struct tracee *t, const char *what, struct err *err)
         return err_set(err, EX_BUSY, what, "it makes no progress (frozen cgroup, or blocked)", "thread %d", (int)t->tid);
 }
 
-int tracee_settle(struct tracee *t, struct err *err)
+void tracee_settle_begin(struct tracee *t)
+{
+        if (!t->stopped)
+                tracee_interrupt(t);
+        else if (tracee_interrupt(t) < 0 || tracee_resume(t, RESUME_CONT, 0) < 0)
+                t->stopped = false;
+}
+
+int tracee_settle_end(struct tracee *t, struct err *err)
 {
         int sig = 0;
 
-        if (t->stopped) {
-                if (tracee_interrupt(t) < 0 || tracee_resume(t, RESUME_CONT, 0) < 0)
-                        t->stopped = false;
-        } else {
-                tracee_interrupt(t);
-        }
         for (;;) {
                 switch (tracee_next_stop(t, CALL_MS, &sig)) {
                 case STOP_EVENT:
@@ -173,13 +174,17 @@ int tracee_settle(struct tracee *t, struct err *err)
         }
 }
 
-int tracee_to_syscall_stop(struct tracee *t, struct err *err)
+int tracee_settle(struct tracee *t, struct err *err)
+{
+        tracee_settle_begin(t);
+        return tracee_settle_end(t, err);
+}
+
+int tracee_syscall_stop(struct tracee *t, struct err *err)
 {
         int sig = 0;
 
         for (;;) {
-                tracee_resume(t, RESUME_SYSCALL, sig);
-                sig = 0;
                 switch (tracee_next_stop(t, CALL_MS, &sig)) {
                 case STOP_SYSCALL:
                         return 0;
@@ -198,7 +203,14 @@ int tracee_to_syscall_stop(struct tracee *t, struct err *err)
                         sig = 0;
                         break;
                 }
+                tracee_resume(t, RESUME_SYSCALL, sig);
         }
+}
+
+int tracee_to_syscall_stop(struct tracee *t, struct err *err)
+{
+        tracee_resume(t, RESUME_SYSCALL, 0);
+        return tracee_syscall_stop(t, err);
 }
 
 void tracee_await_ends(struct tracee *t[], size_t n, unsigned ms)

@@ -19,6 +19,7 @@ struct tracee {
         int group_stopped;               /* by this signal; 0: it is not */
         bool seen;                       /* a first stop was seen: regs and sigmask hold */
         struct user_regs_struct regs;    /* what it goes on with */
+        bool trap_known, trap_ignored;   /* tracee_trap_known() */
         uint64_t raw_rax;                /* rax as found, before a spurious EINTR was hidden */
         uint64_t sigmask;
         bool left_known;                 /* sleepers_read() */
@@ -31,7 +32,7 @@ struct tracee {
         struct agent_map *agent;
         uint64_t fixed;
         uint64_t tape, tape_len;
-        bool playing;                    /* a tape is being played in it */
+        size_t run;                      /* exec_ptrace.c: of the round that is being gathered, number + 1 */
         bool trap_held;                  /* somebody's SIGTRAP met the agent: sent again at detach */
         uint64_t sud[4];                 /* syscall user dispatch: mode, selector, offset, length */
 };
@@ -91,7 +92,10 @@ enum stop {
 enum stop tracee_next_stop(struct tracee *t, unsigned ms, int *ret_sig);
 /* From whatever stop to an EVENT_STOP without a user instruction. */
 int tracee_settle(struct tracee *t, struct err *err);
-/* Runs to the next syscall stop, over whatever else comes. */
+void tracee_settle_begin(struct tracee *t);                 /* the same in two halves, for many at a time */
+int tracee_settle_end(struct tracee *t, struct err *err);
+/* Waits for the next syscall stop of one that runs towards it, over whatever else comes; or lets it run first. */
+int tracee_syscall_stop(struct tracee *t, struct err *err);
 int tracee_to_syscall_stop(struct tracee *t, struct err *err);
 /* In the middle of a failed injection or play: no more stops are expected of it. */
 int tracee_lost(struct tracee *t, const char *what, struct err *err);
@@ -101,13 +105,28 @@ void tracee_await_ends(struct tracee *t[], size_t n, unsigned ms);
 
 /* ---- inject.c, insn.c ---- */
 
-/* Runs one call at the `syscall` instruction `insn` by two syscall stops: no SIGTRAP involved. Own registers after. */
+/* Calls at the `syscall` instructions `insn` of different threads, side by side, by two syscall stops each: no SIGTRAP involved.
+ * Result and what became of each in it; the first error is returned. Own registers after, unless `more`: then those whose call has
+ * run stand behind it, and their next injection has to follow. */
+struct injection { struct tracee *in; uint64_t insn; long nr; uint64_t arg[6]; int64_t ret; int r; };
+int tracee_inject_all(struct injection c[], size_t n, bool more, struct err *err);
+/* The same for one, and nothing follows. */
 int tracee_inject(struct tracee *t, uint64_t insn, long nr, const uint64_t arg[6], int64_t *ret, struct err *err);
 /* A `syscall` instruction of the target outside of the agent. */
 int tracee_find_syscall(struct tracee *t, uint64_t *ret, struct err *err);
 
-/* ---- agent.c ---- */
+/* ---- agent.c; agents.c above it ---- */
 
+static inline uint64_t agent_pages(uint64_t n)
+{
+        return (n + 4095) & ~UINT64_C(4095);
+}
+/* The code lies before this one's tape area, in one range. */
+bool agent_owns_code(const struct tracee *t);
+/* Code and tape area are mapped: it has its agent from here on. */
+int agent_placed(struct tracee *t, uint64_t code, uint64_t tape_len, struct err *err);
+/* What it had is unmapped. */
+void agent_forget(struct tracee *t);
 /* Address of the agent's own `syscall` instruction. */
 uint64_t agent_insn(const struct tracee *t);
 /* Makes the tape area at least `bytes` long. */

@@ -4,6 +4,7 @@
  * syscall user dispatch. The only file that calls ptrace.
  *
  *      exec_ptrace.c   rebuild.c   ending.c     tapes are played; sleeps begin again; processes end or stop
+ *      agents.c                                 the same for many at a time
  *      agent.c                                  the agent's mappings
  *      inject.c        insn.c                   one call in a stopped thread, and where it can be made
  *      seize.c                                  a thread comes under our control and goes again

@@ -77,10 +77,17 @@ bool tracee_has_sud(struct tracee *t, bool *ret_told);
  * fixed 0: where the kernel likes. Threads of one mm share the code: give the first thread's tracee as `share` (NULL: none).
  * The signal mask is all-blocked but SIGTRAP while installed. */
 int tracee_agent(struct tracee *t, const struct tracee *share, uint64_t fixed, size_t tape_bytes, struct err *err);
+/* The same for many, side by side; one whose threads share an mm takes the code of the first of them (`share`: its place in t, or
+ * its own). 16 KiB of tape each. *ret_which: whose agent could not be brought. */
+int tracee_agents(struct tracee *const t[], const size_t share[], size_t n, size_t *ret_which, struct err *err);
+/* Told beforehand, it need not be read: the process ignores SIGTRAP, or not. */
+void tracee_trap_known(struct tracee *t, bool ignored);
 /* Where the agent's mappings are; to be left out of any dump. 0 length: none. */
 void tracee_agent_range(const struct tracee *t, uint64_t *ret_start, uint64_t *ret_len);
 /* Unmaps it (the last sharer), original registers and mask back. Idempotent; part of the cure. */
 int tracee_agent_drop(struct tracee *t, struct err *err);
+/* The same for many, some NULL, side by side; threads stand behind the first of their process. Goes on after an error. */
+int tracee_agents_drop(struct tracee *const t[], size_t n, struct err *err);
 /* Tells that a forked child (clone3 by tape) has a copy of parent's agent at the same addresses. */
 int tracee_agent_inherit(struct tracee *child, const struct tracee *parent, struct err *err);
 /* Bytes in the target through /proc/TID/mem: any protection. */

@@ -171,6 +171,45 @@ static void data_and_results(void)
         let_end(b, t, p);
 }
 
+/* Tapes of one thread go together as far as its area holds them: each has its own results, references and data all the same. */
+static void in_one_go(void)
+{
+        enum { N = 6 };
+        struct board *b = board_new();
+        pid_t p;
+        struct tracee *t = stopped_sleeper(b, &p);
+        struct tape *tapes[N];
+        struct crowd c = { &t, 1 };
+        struct executor x;
+        struct err e = { 0 };
+        int fds = count_fds(p);
+
+        DO(tracee_agent(t, NULL, 0, 4096, &err));
+        for (int i = 0; i < N; i++)
+                tapes[i] = i % 2 ? numbers_tape(0, i == 3 ? 90 : 2) : pipe_tape(); /* the long one alone fills an area */
+        for (int i = 1; i < N; i += 2)
+                TAPE(tapes[i], SYS_close, A_RET(TAPE(tapes[i], SYS_dup, A_IMM(0)))); /* of its own entries */
+        DO(executor_ptrace(crowd_find, &c, &x, &err));
+        for (int k = 0; k < 2; k++) {
+                DO(executor_play(&x, tapes, N, &err));
+                for (int i = 0; i < N; i++) {
+                        CHECK(i % 2 == 0 || (tape_ret(tapes[i], 0) == p && tape_ret(tapes[i], 1) == p));
+                        CHECK(i % 2 || (memcmp(tape_out(tapes[i], 32), "hello\0", 6) == 0 && tape_ret(tapes[i], 3) == -ESPIPE));
+                }
+                CHECK(count_fds(p) == fds);
+        }
+        tape_label(tapes[1], "the one that fails");
+        uint32_t bad = TAPE(tapes[1], SYS_close, A_IMM(-1));
+        CHECK(executor_play(&x, tapes, 3, &e) < 0 && e.sys == EBADF && strstr(e.on, "the one that fails: close"));
+        CHECK(tape_ret(tapes[0], 1) == 5 && tape_ret(tapes[1], 1) == p && tape_ret(tapes[1], bad) == -EBADF);
+        CHECK(tape_ret(tapes[2], 0) == INT64_MIN && count_fds(p) == fds);
+        for (int i = 0; i < N; i++)
+                tape_free(tapes[i]);
+        executor_done(&x);
+        DO(tracee_agent_drop(t, &err));
+        let_end(b, t, p);
+}
+
 static void errors_are_named(void)
 {
         struct board *b = board_new();
@@ -399,6 +438,61 @@ static void threads(void)
         }
 }
 
+/* Agents of many at a time, a process with threads among them; nothing of them is left. One that was killed is named, and the others
+ * have theirs. */
+static void agents_together(void)
+{
+        enum { N = 70, ALL = N + 5 };
+        struct board *b = board_new(), *tb = board_new();
+        struct tracee *t[ALL];
+        struct tape *tapes[ALL];
+        size_t share[ALL], which = 0;
+        struct crowd c = { t, ALL };
+        struct executor x;
+        struct err e = { 0 };
+        pid_t p[N], many = victim(threaded, tb);
+
+        for (int i = 0; i < N; i++)
+                p[i] = victim(sleeper, b);
+        UNTIL(b->ready && tb->ready == 5);
+        for (int i = 0; i < ALL; i++) {
+                t[i] = stop(i < N ? p[i] : i == N ? many : (pid_t)tb->v[i - N - 1]);
+                share[i] = (size_t)(i < N ? i : N);
+        }
+        int maps = count_lines(p[0], "maps"), maps_many = count_lines(many, "maps");
+        tracee_trap_known(t[0], false);
+        for (int round = 0; round < 2; round++) {
+                DO(tracee_agents(t, share, ALL, &which, &err));
+                DO(tracee_agents(t, share, ALL, &which, &err));
+                for (uint64_t i = 0; i < ALL; i++)
+                        tapes[i] = numbers_tape(i, 100);
+                DO(executor_ptrace(crowd_find, &c, &x, &err));
+                DO(executor_play(&x, tapes, ALL, &err));
+                for (int i = 0; i < ALL; i++) {
+                        CHECK(tape_ret(tapes[i], 99) == (i < N ? p[i] : many));
+                        tape_free(tapes[i]);
+                }
+                executor_done(&x);
+                DO(tracee_agents_drop(t, ALL, &err));
+                for (int i = 0; i < N; i++)
+                        CHECK(count_lines(p[i], "maps") == maps);
+                CHECK(count_lines(many, "maps") == maps_many);
+        }
+        _cleanup_close_ int pidfd = pidfd_open_proc(p[66], NULL);
+        CHECK(pidfd_signal(pidfd, SIGKILL, NULL) == 0);
+        CHECK(tracee_agents(t, share, ALL, &which, &e) < 0 && which == 66);
+        CHECK(count_lines(p[65], "maps") > maps && count_lines(p[67], "maps") > maps && count_lines(many, "maps") > maps_many);
+        DO(tracee_agents_drop(t, ALL, &err));
+        CHECK(count_lines(p[67], "maps") == maps && count_lines(many, "maps") == maps_many);
+        DO(tracee_detach_all(t, ALL, &err));
+        b->go = tb->go = 1;
+        for (int i = 0; i < N; i++) {
+                int status = victim_status(p[i]);
+                CHECK(i == 66 ? WIFSIGNALED(status) : status == 0);
+        }
+        CHECK_ENDED_WELL(many);
+}
+
 /* A call that never ends is interrupted and named; 30 s would be long here, so the task is killed in the middle. */
 static void killed_in_play(void)
 {
@@ -513,9 +607,9 @@ int main(int argc, char **argv)
 {
         static const struct test tests[] = {
                 { "hundred_entries", hundred_entries }, { "spinning", spinning }, { "side_by_side", side_by_side },
-                { "data_and_results", data_and_results }, { "errors_are_named", errors_are_named },
+                { "data_and_results", data_and_results }, { "in_one_go", in_one_go }, { "errors_are_named", errors_are_named },
                 { "fault_sweep", fault_sweep }, { "growth", growth }, { "forked_child", forked_child },
-                { "threads", threads }, { "killed_in_play", killed_in_play },
+                { "threads", threads }, { "agents_together", agents_together }, { "killed_in_play", killed_in_play },
                 { "killed_while_held", killed_while_held }, { "refusals", refusals },
         };
         return run_tests(tests, ELEMENTSOF(tests), argc > 1 ? argv[1] : NULL);
