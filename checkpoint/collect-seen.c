@@ -7,7 +7,7 @@
  *      keys                     keyctl by tape: what the thread's keyrings hold; persistent ones by /proc/keys (probe-keys.c)
  *      SEM_UNDO                 kcmp with ourselves, who have no undo list
  *      autogroups               /proc/PID/autogroup, where a session has a nice value
- *      Landlock                 a probe child (probe-landlock.c), only where the kernel has it
+ *      Landlock                 a probe child (probe-landlock.c), only where the kernel has it; by tape where there are many alike
  *
  * Everything is asked side by side, one tape per thread. A seccomp filter of the program does not matter: filters are
  * suspended while a thread is traced.
@@ -51,6 +51,8 @@ struct question {
         struct tape *t;
         struct dump_thread *th;
         size_t n;                         /* mappings; 0: the thread's own */
+        uint32_t rings;                   /* keyrings that are asked for */
+        uint32_t look;                    /* entry that looks at the thread's witness, 0: there is none */
         uint32_t policy;                  /* data: an int each */
         uint32_t ids;                     /* data: IDS numbers per keyring */
 };
@@ -93,9 +95,11 @@ static int ask_thread(struct questions *q, struct dump_thread *th, bool users, s
         x->policy = tape_data(x->t, NULL, sizeof(int));
         x->ids = tape_data(x->t, NULL, RINGS * IDS * sizeof(int32_t));
         tape_may_fail(x->t, TAPE(x->t, SYS_get_mempolicy, A_DATA(x->policy), A_IMM(0), A_IMM(0), A_IMM(0), A_IMM(0)), 0);
-        for (uint32_t i = 0; i < (users ? RINGS : RINGS - 1); i++)
+        x->rings = users ? RINGS : RINGS - 1;
+        for (uint32_t i = 0; i < x->rings; i++)
                 tape_may_fail(x->t, TAPE(x->t, SYS_keyctl, A_IMM(KEYCTL_READ), A_IMM((int64_t)ring[i]),
                                          A_DATA(x->ids + i * IDS * (uint32_t)sizeof(int32_t)), A_IMM(IDS * sizeof(int32_t)), A_IMM(0)), 0);
+        x->look = th->witness ? landlock_look(x->t, th->witness) : 0;
         return 0;
 }
 
@@ -156,7 +160,7 @@ static bool known_empty(const struct questions *q, int32_t id)
 /* The ids that a thread's keyrings link to and that nobody has looked into yet; -1: it is clear that there are keys. */
 static int links(const struct questions *q, const struct question *x, int32_t *ret, size_t *ret_n)
 {
-        for (uint32_t i = 0; i < RINGS && i + 1 < tape_len(x->t); i++) {
+        for (uint32_t i = 0; i < x->rings; i++) {
                 int64_t len = tape_ret(x->t, i + 1);
                 const int32_t *ids = tape_out(x->t, x->ids + i * IDS * (uint32_t)sizeof(int32_t));
                 if (len == -EACCES || len > (int64_t)(IDS * sizeof(int32_t)))
@@ -226,6 +230,8 @@ static int ask_and_take(struct dump *d, struct questions *q, const struct thread
         size_t asked = q->n;
         for (size_t i = 0; r >= 0 && i < asked; i++) {
                 take_policies(&q->at[i]);
+                if (q->at[i].look && tape_ret(q->at[i].t, q->at[i].look) == 0)
+                        q->at[i].th->landlock_known = true;
                 if (q->at[i].n == 0)
                         r = take_keys(d, q, i, err);
         }
@@ -323,7 +329,7 @@ static int last_pid(struct dump *d, char text[LAST_PID_TEXT], struct err *err)
 static int probe_all(struct dump *d, const struct thread_at *at, size_t n, struct err *err)
 {
         char last[LAST_PID_TEXT] = "";
-        bool own = d->task[0].ns[NS_PID] && n > 0 && at[0].task == 0 && at[0].thread == 0;   /* else it is the node's, or init has no agent */
+        bool own = d->task[0].ns[NS_PID] && n > 0 && d->task[0].thread[0].cpu->regs.cs == CODE64_CS;   /* else it is the node's, or init has no agent */
         int r = own ? last_pid(d, last, err) : 0;
 
         for (size_t i = 0; r >= 0 && i < n; i += SIDE_BY_SIDE)
@@ -362,11 +368,24 @@ static size_t all_threads(struct dump *d, struct thread_at **ret)
         return n;
 }
 
+/* Those of whom it is not known yet whether they are in a Landlock domain, to the front; how many. */
+static size_t unknown(const struct dump *d, struct thread_at *at, size_t n)
+{
+        size_t left = 0;
+
+        for (size_t i = 0; i < n; i++)
+                if (!d->task[at[i].task].thread[at[i].thread].landlock_known)
+                        at[left++] = at[i];
+        return left;
+}
+
 int dump_seen(struct dump *d, struct err *err)
 {
         _cleanup_free_ struct thread_at *at = NULL;
+        struct thread_at first[LANDLOCK_CROWDS];
         struct questions q = {};
         size_t n = all_threads(d, &at);
+        bool landlock = landlock_here();
 
         if (!at)
                 return kind_nomem(err);
@@ -382,10 +401,14 @@ int dump_seen(struct dump *d, struct err *err)
                 r = dump_persistent_keys(d, err);
         if (r >= 0)
                 r = dump_agents(d, err);
+        if (r >= 0 && landlock) {
+                r = probe_all(d, first, landlock_crowds(d, at, n, first), err);
+                landlock_witnesses(d, at, n, first);
+        }
         for (size_t i = 0; r >= 0 && i < n; i += SIDE_BY_SIDE)
                 r = ask_and_take(d, &q, at + i, n - i < SIDE_BY_SIDE ? n - i : SIDE_BY_SIDE, err);
-        if (r >= 0 && landlock_here())
-                r = probe_all(d, at, n, err);
+        if (r >= 0 && landlock)
+                r = probe_all(d, at, unknown(d, at, n), err);
         clear(&q);
         free(q.at);
         free(q.empty);

@@ -23,6 +23,9 @@ struct dump_thread {
         size_t n_kv;
         unsigned seen;                    /* enum task_seen */
         uint64_t cgroup;                  /* id of its directory, 0: the payload itself */
+        size_t crowd;                     /* threads of the same ids, many: its number + 1, or 0 */
+        pid_t witness;                    /* the container's number of one of them that is in no Landlock domain, or 0 */
+        bool landlock_known;              /* whether it is in one itself: `seen` tells */
 };
 
 struct dump_task {

@@ -11,8 +11,13 @@
  * when it ends), has no exit signal, runs nothing but the agent, and is reaped. While it lives it dies with us
  * (PTRACE_O_EXITKILL). It takes one number of the pid namespace and one of the cgroup's processes; where there is none
  * left, that is said. rseq, robust list and alternate stack are not inherited with CLONE_VM, so it writes to nothing of the thread's.
+ *
+ * Where many threads have the same ids one of them is probed, and the others look at it, a call each: who is in a domain may
+ * not look (ptrace(2), kcmp(2) …) at a process that is not in it (5.13+). One that is let is free, if the other is. One that is not may
+ * have other reasons, and is probed.
  */
 #include <errno.h>
+#include <linux/kcmp.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "base/pidfd.h"
 #include "checkpoint/child.h"
 #include "checkpoint/collect.h"
@@ -182,6 +188,7 @@ static int count(struct probe *p, struct err *err)
         }
         if (free < LAYERS)
                 p->th->seen |= TASK_SEEN_LANDLOCK;
+        p->th->landlock_known = true;
         return 0;
 }
 
@@ -324,4 +331,72 @@ int landlock_probe(struct dump *d, const struct thread_at *at, size_t n, struct 
         }
         probes_done(&all);
         return r < 0 ? r : 0;
+}
+
+/* ---- crowds ---- */
+
+#define CROWD_MIN 8u   /* fewer are probed as fast as they are asked */
+
+struct member { uint64_t ids; size_t at; };
+
+static int by_ids(const void *a, const void *b)
+{
+        const struct member *x = a, *y = b;
+
+        if (x->ids != y->ids)
+                return x->ids < y->ids ? -1 : 1;
+        return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* The real user and group: kcmp(2) goes by them. */
+static uint64_t ids_of(const struct dump_thread *th)
+{
+        const char *uid = proc_kv_get(th->kv, th->n_kv, "Uid"), *gid = proc_kv_get(th->kv, th->n_kv, "Gid");
+        uint64_t u = 0, g = 0;
+
+        if (!uid || !gid || !scan_u64(&uid, &u) || !scan_u64(&gid, &g))
+                return UINT64_MAX;
+        return u << 32 | (g & UINT32_MAX);
+}
+
+size_t landlock_crowds(struct dump *d, const struct thread_at *at, size_t n, struct thread_at first[LANDLOCK_CROWDS])
+{
+        _cleanup_free_ struct member *m = n < CROWD_MIN ? NULL : calloc(n, sizeof(*m));
+        size_t crowds = 0;
+
+        if (!m)
+                return 0;   /* each by itself, then */
+        for (size_t i = 0; i < n; i++)
+                m[i] = (struct member){ ids_of(&d->task[at[i].task].thread[at[i].thread]), i };
+        qsort(m, n, sizeof(*m), by_ids);
+        for (size_t from = 0, to; from < n && crowds < LANDLOCK_CROWDS; from = to) {
+                for (to = from; to < n && m[to].ids == m[from].ids; to++)
+                        ;
+                if (to - from < CROWD_MIN)
+                        continue;
+                first[crowds++] = at[m[from].at];
+                for (size_t i = from; i < to; i++)
+                        d->task[at[m[i].at].task].thread[at[m[i].at].thread].crowd = crowds;
+        }
+        return crowds;
+}
+
+/* A thread can always look at its own process: that says nothing. */
+void landlock_witnesses(struct dump *d, const struct thread_at *at, size_t n, const struct thread_at first[LANDLOCK_CROWDS])
+{
+        for (size_t i = 0; i < n; i++) {
+                struct dump_thread *th = &d->task[at[i].task].thread[at[i].thread];
+                const struct thread_at *f = th->crowd ? &first[th->crowd - 1] : NULL;
+                const struct dump_thread *other = f ? &d->task[f->task].thread[f->thread] : NULL;
+                if (f && f->task != at[i].task && other->landlock_known && !(other->seen & TASK_SEEN_LANDLOCK))
+                        th->witness = d->task[f->task].vpid;
+        }
+}
+
+uint32_t landlock_look(struct tape *t, pid_t witness)
+{
+        uint32_t e = TAPE(t, SYS_kcmp, A_IMM(witness), A_IMM(witness), A_IMM(KCMP_VM), A_IMM(0), A_IMM(0));
+
+        tape_may_fail(t, e, 0);
+        return e;
 }
