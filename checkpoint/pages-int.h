@@ -10,13 +10,13 @@
 struct span { uint64_t start, end; };
 struct spans { struct span *at; size_t n, cap; };
 int spans_add(struct spans *s, uint64_t start, uint64_t end);
-int scan_pages(int procfd, uint64_t start, uint64_t end, bool anon, struct spans *ret, struct err *err);
+int scan_pages(int pagemap_fd, uint64_t start, uint64_t end, bool anon, struct spans *ret, struct err *err);
 int scan_pagemap(int pagemap_fd, uint64_t start, uint64_t end, bool anon, struct spans *ret, struct err *err);
 
 /* Pages of these spans that are mapped more than once, over all memories of a dump. */
 struct shared { uint64_t *at; size_t n, cap; uint64_t zero; };
 int shared_begin(struct shared *s, struct err *err);
-int shared_scan(struct shared *s, int procfd, const struct spans *spans, struct err *err);
+int shared_scan(struct shared *s, int pagemap_fd, const struct spans *spans, struct err *err);
 int shared_add(struct shared *s, const uint64_t *entry, size_t n);   /* entries of pagemap; pure */
 uint64_t shared_extra(struct shared *s);                             /* pages that will be there more often than before */
 void shared_done(struct shared *s);

@@ -4,7 +4,7 @@
  * session's sink. The kind of a mapping says what of it counts: nothing, its private pages, all pages, or the object behind.
  *
  * Bytes come through /proc/PID/mem, which reads any protection and needs no help of the task; movers read ahead, this
- * thread filters and puts. Clean pages of files are never stored: they are in the file.
+ * thread filters and puts. A task that has little is read by this thread: to hand it over takes longer. Clean pages of files are never stored: they are in the file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "checkpoint/collect.h"
@@ -23,6 +24,7 @@
 
 #define READERS 2
 #define AHEAD 12
+#define LITTLE 64u   /* pages */
 
 static bool zero_page(const uint8_t *p)
 {
@@ -100,28 +102,73 @@ static int drain(struct dump *d, struct movers *m, struct err *err)
         return 0;
 }
 
+static uint64_t span_pages(const struct spans *s)
+{
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < s->n; i++)
+                n += (s->at[i].end - s->at[i].start) / PAGE_BYTES;
+        return n;
+}
+
+/* Nothing is under way. */
+static int read_little(struct dump *d, const struct move *from, const struct spans *s, struct err *err)
+{
+        struct move mv = *from;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < s->n; i++) {
+                size_t len = (size_t)(s->at[i].end - s->at[i].start), got = 0;
+                mv.addr = s->at[i].start;
+                mv.pages = (uint32_t)(len / PAGE_BYTES);
+                r = fd_pread_full(mv.fd, mv.buf, len, (off_t)mv.addr, &got, err);
+                if (r == 0)
+                        r = put_runs(d, &mv, err);
+                else if (r > 0)
+                        r = err_sys(err, EX_FAIL, EIO, "cannot read memory", "0x%llx", (unsigned long long)(mv.addr + got));
+        }
+        return r < 0 ? r : 0;
+}
+
+static int read_spans(struct dump *d, struct movers *m, const struct move *from, const struct spans *s, struct err *err)
+{
+        int r = 0;
+
+        if (span_pages(s) <= LITTLE) {
+                struct move mv = *from;
+                mv.buf = movers_buffer(m);
+                if (!mv.buf)
+                        return err_sys(err, EX_NOSPC, ENOMEM, "cannot read memory", "%s", "");
+                r = read_little(d, &mv, s, err);
+                movers_give(m, mv.buf);
+                return r;
+        }
+        for (size_t i = 0; r >= 0 && i < s->n; i++)
+                r = move_span(d, m, from->mem, from->fd, s->at[i], err);
+        return r < 0 ? r : drain(d, m, err);
+}
+
 static int mm_pages(struct dump *d, size_t task, struct movers *m, struct shared *shared, struct err *err)
 {
         struct spans spans = {};
-        uint64_t mm = d->task[task].mm;
         _cleanup_close_ int mem = path_open(d->task[task].procfd, "mem", O_RDONLY, 0, err);
+        _cleanup_close_ int pagemap = mem < 0 ? -1 : path_open(d->task[task].procfd, "pagemap", O_RDONLY, 0, err);
+        const struct move from = { .mem = d->task[task].mm, .fd = mem };
 
-        if (mem < 0)
-                return mem;
+        if (mem < 0 || pagemap < 0)
+                return mem < 0 ? mem : pagemap;
         int r = 0;
         size_t at = d->task[task].vma_from;
         for (const struct dump_obj *x; r >= 0 && (x = dump_next_vma(d, task, &at));) {
                 if (!x->kind || (x->kind->pages != PAGES_ANON && x->kind->pages != PAGES_ALL))
                         continue;
-                r = scan_pages(d->task[task].procfd, x->vma->start, x->vma->end, x->kind->pages == PAGES_ANON && x->vma->ino,
+                r = scan_pages(pagemap, x->vma->start, x->vma->end, x->kind->pages == PAGES_ANON && x->vma->ino,
                                &spans, err);
         }
         if (r >= 0 && d->n_task > 1)   /* nobody else could share it */
-                r = shared_scan(shared, d->task[task].procfd, &spans, err);
-        for (size_t i = 0; r >= 0 && i < spans.n; i++)
-                r = move_span(d, m, mm, mem, spans.at[i], err);
+                r = shared_scan(shared, pagemap, &spans, err);
         if (r >= 0)
-                r = drain(d, m, err);
+                r = read_spans(d, m, &from, &spans, err);
         free(spans.at);
         return r;
 }

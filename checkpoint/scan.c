@@ -7,24 +7,18 @@
  * Guard regions show as swapped and are left out.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 
-#include "base/cleanup.h"
-#include "base/path.h"
 #include "base/sys.h"
 #include "base/uapi.h"
 #include "checkpoint/pages-int.h"
 
-#define REGIONS 1024
+#define REGIONS 256
 
 /* 0, or 1 where the ioctl does not exist. */
 static int scan_ioctl(int fd, uint64_t start, uint64_t end, bool anon, struct spans *ret, struct err *err)
 {
-        _cleanup_free_ struct page_region *vec = calloc(REGIONS, sizeof(*vec));
+        struct page_region vec[REGIONS];
 
-        if (!vec)
-                return err_sys(err, EX_NOSPC, ENOMEM, "cannot look for pages", "%s", "");
         while (start < end) {
                 uint64_t must_not = PAGE_IS_PFNZERO | PAGE_IS_GUARD | (anon ? PAGE_IS_FILE : 0);
                 struct pm_scan_arg a = { .size = sizeof(a),
@@ -53,16 +47,12 @@ static int scan_ioctl(int fd, uint64_t start, uint64_t end, bool anon, struct sp
         return 0;
 }
 
-int scan_pages(int procfd, uint64_t start, uint64_t end, bool anon, struct spans *ret, struct err *err)
+int scan_pages(int pagemap_fd, uint64_t start, uint64_t end, bool anon, struct spans *ret, struct err *err)
 {
-        _cleanup_close_ int fd = path_open(procfd, "pagemap", O_RDONLY, 0, err);
-
-        if (fd < 0)
-                return fd;
         size_t before = ret->n;
-        int r = scan_ioctl(fd, start, end, anon, ret, err);
+        int r = scan_ioctl(pagemap_fd, start, end, anon, ret, err);
         if (r != 1)
                 return r;
         ret->n = before;
-        return scan_pagemap(fd, start, end, anon, ret, err);
+        return scan_pagemap(pagemap_fd, start, end, anon, ret, err);
 }

@@ -101,19 +101,16 @@ int shared_begin(struct shared *s, struct err *err)
         return r;
 }
 
-int shared_scan(struct shared *s, int procfd, const struct spans *spans, struct err *err)
+int shared_scan(struct shared *s, int pagemap_fd, const struct spans *spans, struct err *err)
 {
-        _cleanup_close_ int fd = path_open(procfd, "pagemap", O_RDONLY, 0, err);
         _cleanup_free_ uint64_t *entry = malloc(BATCH * sizeof(*entry));
 
-        if (fd < 0)
-                return fd;
         if (!entry)
                 return err_sys(err, EX_NOSPC, ENOMEM, "cannot look for shared pages", "%s", "");
         for (size_t i = 0; i < spans->n; i++)
                 for (uint64_t at = spans->at[i].start; at < spans->at[i].end;) {
                         size_t want = (size_t)((spans->at[i].end - at) / PAGE_BYTES), n = 0;
-                        int r = read_entries(fd, at, entry, want < BATCH ? want : BATCH, &n, err);
+                        int r = read_entries(pagemap_fd, at, entry, want < BATCH ? want : BATCH, &n, err);
                         if (r < 0)
                                 return r;
                         if (n == 0)
