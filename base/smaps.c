@@ -9,6 +9,7 @@
  */
 #include "base/procfs.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +62,7 @@ static bool head(const char *p, struct proc_vma *v)
 {
         uint64_t major, minor;
 
-        *v = (struct proc_vma){};
+        memset(v, 0, offsetof(struct proc_vma, name) + 1);   /* the rest of the name is behind its end */
         if (!scan_hex64(&p, &v->start) || !scan_skip(&p, "-") || !scan_hex64(&p, &v->end) || !scan_skip(&p, " "))
                 return false;
         if (!perms(&p, v) || !scan_skip(&p, " ") || !scan_hex64(&p, &v->pgoff) || !scan_skip(&p, " "))
@@ -125,8 +126,8 @@ static bool figure(const char *line, struct proc_vma *v)
 
 bool proc_vma_flag(const struct proc_vma *v, const char *two)
 {
-        for (const char *p = v->flags; strlen(p) >= 2; p += strcspn(p, " "), p += *p == ' ')
-                if (p[0] == two[0] && p[1] == two[1] && (p[2] == ' ' || !p[2]))
+        for (const char *p = v->flags; *p; p++)
+                if (p[0] == two[0] && p[1] == two[1] && (p[2] == ' ' || !p[2]) && (p == v->flags || p[-1] == ' '))
                         return true;
         return false;
 }

@@ -131,40 +131,39 @@ static int mount_facts(struct dump *d, size_t task, struct file_facts *ff, int f
         return 0;
 }
 
-static int read_facts(struct dump *d, size_t task, unsigned n, struct file_facts *ff, struct dump_obj *own, struct err *err)
+static int read_fdinfo(struct dump *d, size_t task, unsigned n, struct dump_obj *own, struct proc_fdinfo *ret, struct err *err)
 {
-        struct dump_task *t = &d->task[task];
         char name[48];
         size_t len = 0;
-        struct proc_fdinfo head = {};
 
-        ff->fd = (int)n;
-        ff->family = ff->type = ff->protocol = -1;
         snprintf(name, sizeof(name), "fdinfo/%u", n);
-        int r = proc_read(t->procfd, name, &own->fdinfo, &len, err);
-        if (r < 0)
-                return r;
-        r = proc_fdinfo_head(own->fdinfo, len, &head, err);
-        if (r < 0)
-                return r;
+        int r = proc_read(d->task[task].procfd, name, &own->fdinfo, &len, err);
+        return r < 0 ? r : proc_fdinfo_head(own->fdinfo, len, ret, err);
+}
+
+/* The rest, behind what fdinfo has told. */
+static int read_facts(struct dump *d, size_t task, struct file_facts *ff, struct dump_obj *own, struct err *err)
+{
+        struct dump_task *t = &d->task[task];
+        int n = ff->fd;
+        char name[48];
+
+        ff->family = ff->type = ff->protocol = -1;
         own->link = malloc(PATH_MAX);
         if (!own->link)
                 return kind_nomem(err);
-        snprintf(name, sizeof(name), "fd/%u", n);
-        r = proc_readlink(t->procfd, name, own->link, PATH_MAX, err);
+        snprintf(name, sizeof(name), "fd/%d", n);
+        int r = proc_readlink(t->procfd, name, own->link, PATH_MAX, err);
         if (r < 0)
                 return r;
         ff->link = own->link;
         ff->fdinfo = own->fdinfo;
-        ff->flags = head.flags & ~(unsigned)O_CLOEXEC;
-        ff->pos = head.pos;
-        ff->mnt_id = head.mnt_id;
-        _cleanup_close_ int fd = sys_pidfd_getfd(t->pidfd, (int)n);
+        _cleanup_close_ int fd = sys_pidfd_getfd(t->pidfd, n);
         if (fd < 0)
-                return err_sys(err, EX_FAIL, fd, "cannot duplicate a descriptor", "process %d, descriptor %u", (int)t->vpid, n);
+                return err_sys(err, EX_FAIL, fd, "cannot duplicate a descriptor", "process %d, descriptor %d", (int)t->vpid, n);
         struct statx sx;
         if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &sx) < 0)
-                return err_sys(err, EX_FAIL, errno, "cannot look at a descriptor", "process %d, descriptor %u", (int)t->vpid, n);
+                return err_sys(err, EX_FAIL, errno, "cannot look at a descriptor", "process %d, descriptor %d", (int)t->vpid, n);
         stat_from(&sx, &ff->st);
         size_t ll = strlen(ff->link);
         ff->deleted = (ff->st.st_nlink == 0 || (ll > 10 && str_eq(ff->link + ll - 10, " (deleted)"))) && ff->link[0] == '/';
@@ -210,6 +209,49 @@ static void lock_of(struct dump_obj *x, size_t task, const struct file_facts *ff
         x->fd = x->ff->fd = ff->fd;
 }
 
+/* What a child has inherited needs no look of its own: the parent's object, or NULL. */
+static struct dump_obj *inherited(struct dump *d, size_t task, unsigned fd)
+{
+        const struct dump_task *t = &d->task[task], *parent = &d->task[t->parent_at];
+        size_t lo = 0, hi = task == t->parent_at ? 0 : parent->n_fds;
+
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+                if (parent->fds[mid].fd == fd)
+                        return sys_kcmp(parent->pid, t->pid, KCMP_FILE, fd, fd) == 0 ? dump_find(d, parent->fds[mid].file) : NULL;
+                if (parent->fds[mid].fd < fd)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return NULL;
+}
+
+/* One entry of a table: its own flag, and the description behind it. */
+static int walk_entry(struct dump *d, size_t task, unsigned fd, struct fd_entry *e, struct err *err)
+{
+        struct dump_obj own = {}, *x;
+        struct proc_fdinfo head = {};
+        int r = read_fdinfo(d, task, fd, &own, &head, err);
+        struct file_facts ff = { .fd = (int)fd, .flags = head.flags & ~(unsigned)O_CLOEXEC, .pos = head.pos, .mnt_id = head.mnt_id };
+
+        *e = (struct fd_entry){ .fd = fd, .cloexec = head.flags & O_CLOEXEC };
+        x = r >= 0 ? inherited(d, task, fd) : NULL;
+        if (r >= 0 && !x) {
+                r = read_facts(d, task, &ff, &own, err);
+                x = r >= 0 ? known(d, &ff, task) : NULL;
+        }
+        if (x) {
+                lock_of(x, task, &ff, &own);
+                e->file = x->o.id;
+        } else if (r >= 0) {
+                r = add_file(d, task, &ff, &own, &e->file, err);
+        }
+        free(own.link);
+        free(own.fdinfo);
+        return r < 0 ? r : 0;
+}
+
 int dump_walk_files(struct dump *d, size_t task, struct err *err)
 {
         struct dump_task *t = &d->task[task];
@@ -224,30 +266,7 @@ int dump_walk_files(struct dump *d, size_t task, struct err *err)
         t->fds = calloc(n ? n : 1, sizeof(*t->fds));
         if (!t->fds)
                 return kind_nomem(err);
-        for (size_t i = 0; i < n; i++) {
-                struct file_facts ff = {};
-                struct dump_obj own = {};
-                struct proc_fdinfo head = {};
-                struct fd_entry *e = &t->fds[t->n_fds];
-
-                r = read_facts(d, task, fds[i], &ff, &own, err);
-                if (r >= 0)
-                        r = proc_fdinfo_head(own.fdinfo, strlen(own.fdinfo), &head, err);
-                if (r >= 0) {
-                        struct dump_obj *x = known(d, &ff, task);
-                        *e = (struct fd_entry){ .fd = fds[i], .cloexec = head.flags & O_CLOEXEC };
-                        if (x)
-                                lock_of(x, task, &ff, &own);
-                        if (x)
-                                e->file = x->o.id;
-                        else
-                                r = add_file(d, task, &ff, &own, &e->file, err);
-                        t->n_fds++;
-                }
-                free(own.link);
-                free(own.fdinfo);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = walk_entry(d, task, fds[i], &t->fds[t->n_fds++], err);
+        return r;
 }

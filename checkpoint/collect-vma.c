@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,10 +74,11 @@ static int each_vma(void *ctx, const struct proc_vma *v)
         if (!x)
                 return kind_nomem(w->err);
         x->task = w->task;
-        x->vma = malloc(sizeof(*v));
+        size_t size = offsetof(struct proc_vma, name) + strlen(v->name) + 1;   /* nobody looks behind the name */
+        x->vma = malloc(size);
         if (!x->vma)
                 return kind_nomem(w->err);
-        *x->vma = *v;
+        memcpy(x->vma, v, size);
         x->o.facts.vma.vma = x->vma;
         x->o.facts.vma.mm = w->d->task[w->task].mm;
         w->d->stats.vmas++;

@@ -24,6 +24,7 @@
 #include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 #include "checkpoint/dump-steps.h"
+#include "checkpoint/kind/classify.h"
 #include "checkpoint/kind/status.h"
 
 /* ---- tasks and threads ---- */
@@ -47,11 +48,11 @@ static int read_thread(struct dump *d, struct dump_task *t, struct dump_thread *
         r = proc_status_parse(th->status, len, th->kv, 128, &th->n_kv, err);
         if (r < 0)
                 return r;
-        th->cpu = calloc(1, sizeof(*th->cpu));
         const char *ignored = proc_kv_get(th->kv, th->n_kv, "SigIgn");
         uint64_t set = 0;
         if (ignored && parse_hex64(ignored, &set, NULL) >= 0)
                 tracee_trap_known(th->tracee, set >> (SIGTRAP - 1) & 1);
+        th->cpu = calloc(1, sizeof(*th->cpu));
         if (!th->cpu)
                 return kind_nomem(err);
         r = sleepers_read(d->s.sleepers, &th->tracee, 1, err);
@@ -331,18 +332,19 @@ static int share_check(struct dump *d, size_t i, size_t *sorted, struct err *err
                 { KCMP_VM, "it shares its memory with another process (CLONE_VM)" },
                 { KCMP_FILES, "it shares its descriptor table with another process (CLONE_FILES)" },
                 { KCMP_FS, "it shares its current directory with another process (CLONE_FS)" },
-                { KCMP_SIGHAND, "it shares its signal handlers with another process (CLONE_SIGHAND)" },
+                { KCMP_SIGHAND, NULL },   /* who shares handlers shares memory: clone(2) */
         };
         const struct dump_task *t = &d->task[i];
 
         for (size_t k = 0; k < N_TABLES; k++) {
                 size_t *row = sorted + k * d->n_task, at = 0;
-                int r = place_of(d, i, row, tables[k].type, &at, err);
+                int r = tables[k].what ? place_of(d, i, row, tables[k].type, &at, err) : 0;
                 if (r < 0)
                         return r;
                 if (r == 1)
                         return refuse_task(t, &t->thread[0], err, tables[k].what, "end it and try again");
-                memmove(row + at + 1, row + at, (i - at) * sizeof(*row));
+                if (tables[k].what)
+                        memmove(row + at + 1, row + at, (i - at) * sizeof(*row));
                 row[at] = i;
                 if (tables[k].type == KCMP_VM)
                         continue;
@@ -422,6 +424,7 @@ static void set_facts(struct dump *d, struct dump_obj *x)
         default:
                 break;
         }
+        f->number = kind_classify(f);   /* once: every kind of its class will ask */
 }
 
 int dump_walk(struct dump *d, struct err *err)

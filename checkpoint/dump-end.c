@@ -96,6 +96,7 @@ void dump_free(struct dump *d)
         free(d->locks);
         free(d->ux);
         free(d->mntns);
+        dump_paths_free(d);
         free(d->bucket);
         free(d->obj);
         free(d->task);

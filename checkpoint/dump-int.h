@@ -83,6 +83,8 @@ enum dump_state { DUMP_NEW, DUMP_STOPPED, DUMP_WALKED, DUMP_QUIET, DUMP_READ, DU
 struct dump_ns { enum ns_type type; uint64_t ino, id; bool external; int fd; };
 struct dump_mntns { uint64_t ns; struct mountinfo *m; size_t n; uint64_t *id; int rootfd; bool external; };
 
+struct dump_path { struct dump_path *next; struct looked is; char path[]; };
+
 struct ux_row { uint32_t ino; struct unix_diag d; };
 struct fresh_socket { int family, type, protocol, fd; };
 
@@ -95,6 +97,7 @@ struct dump {
         size_t n_dead;
         struct dump_obj **obj;            /* by id - 1 */
         size_t n_obj, cap_obj;
+        struct dump_path **path;          /* what paths have led to, by hash */
         uint64_t *bucket;                 /* FILE objects by (dev, ino): index + 1 */
         size_t n_bucket;
         struct dump_ns ns[4 * NS_N];
@@ -123,6 +126,7 @@ struct dump {
 };
 
 /* objects.c */
+void dump_paths_free(struct dump *d);                              /* dump-kind.c */
 struct dump_obj *dump_add(struct dump *d, enum obj_class cls);
 struct dump_obj *dump_find(struct dump *d, uint64_t id);
 /* The innermost number of a status line that lists one per pid namespace level ("NSpid:\t4711\t3"). */

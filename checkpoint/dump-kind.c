@@ -263,3 +263,49 @@ void **dump_slot(struct dump *d, const struct obj *o)
                 x->slots = calloc(1, sizeof(*x->slots));
         return x->slots;
 }
+
+#define PATHS 1024u   /* lists */
+
+struct looked *dump_looked(struct dump *d, const char *path)
+{
+        size_t n = strlen(path) + 1;
+        uint32_t h = 2166136261u;
+
+        if (!d->path)
+                d->path = calloc(PATHS, sizeof(*d->path));
+        if (!d->path)
+                return NULL;
+        for (size_t i = 0; i < n; i++)
+                h = (h ^ (uint8_t)path[i]) * 16777619u;
+        struct dump_path **at = &d->path[h % PATHS];
+        for (struct dump_path *p = *at; p; p = p->next)
+                if (strcmp(p->path, path) == 0)
+                        return &p->is;
+        struct dump_path *p = calloc(1, sizeof(*p) + n);
+        if (!p)
+                return NULL;
+        memcpy(p->path, path, n);
+        p->next = *at;
+        *at = p;
+        return &p->is;
+}
+
+void dump_paths_free(struct dump *d)
+{
+        for (size_t i = 0; d->path && i < PATHS; i++)
+                for (struct dump_path *p = d->path[i], *next; p; p = next) {
+                        next = p->next;
+                        free(p);
+                }
+        free(d->path);
+}
+
+bool dump_area(struct dump *d, const struct obj *mm, const char *name)
+{
+        const struct dump_task *t = task_of(d, mm);
+
+        for (size_t at = t->vma_from; at < t->vma_to; at++)
+                if (d->obj[at]->o.cls == CLS_VMA && strcmp(d->obj[at]->vma->name, name) == 0)
+                        return true;
+        return false;
+}

@@ -41,5 +41,5 @@ uint16_t kind_classify(const struct facts *f)
 
 int kind_is(const struct facts *f, uint16_t number)
 {
-        return kind_classify(f) == number;
+        return (f->number ? f->number : kind_classify(f)) == number;
 }

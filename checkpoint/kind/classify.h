@@ -16,7 +16,7 @@ struct kind;
 
 /* Pure. The number of the kind of an object of class FILE, VMA, MOUNT, LINK, NS or CGROUP; 0 for the other classes. */
 uint16_t kind_classify(const struct facts *f);
-int kind_is(const struct facts *f, uint16_t number);
+int kind_is(const struct facts *f, uint16_t number);   /* facts.number, where it is set */
 
 /* Pure. 1: these facts of a TASK, THREAD, NETNS or FILE show the property of that (refused) kind. */
 int kind_has_property(const struct facts *f, uint16_t number);

@@ -27,8 +27,7 @@ static int look(int root, const char *path)
         return sys_openat2(root, path, &how);
 }
 
-int inside_same(struct dump *d, const struct obj *o, const char *path, const struct stat *st, bool *ret_lasting,
-                struct err *err)
+static int look_at(struct dump *d, const struct obj *o, const char *path, struct looked *ret, struct err *err)
 {
         struct statfs fs;
         struct stat now;
@@ -37,14 +36,34 @@ int inside_same(struct dump *d, const struct obj *o, const char *path, const str
         if (root < 0)
                 return root;
         _cleanup_close_ int fd = look(root, path);
-        if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+        bool there = fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP;
+        *ret = (struct looked){ .known = true };
+        if (!there)
                 return 0;
         if (fd < 0)
                 return err_sys(err, EX_FAIL, fd, "cannot look at a file", "%s", path);
         if (fstatat(fd, "", &now, AT_EMPTY_PATH | AT_NO_AUTOMOUNT) < 0 || fstatfs(fd, &fs) < 0)
                 return err_sys(err, EX_FAIL, errno, "cannot look at a file", "%s", path);
-        *ret_lasting = fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC;
-        return now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+        *ret = (struct looked){ .known = true, .there = true, .lasting = fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC,
+                                .dev = now.st_dev, .ino = now.st_ino };
+        return 0;
+}
+
+int inside_same(struct dump *d, const struct obj *o, const char *path, const struct stat *st, bool *ret_lasting,
+                struct err *err)
+{
+        struct looked own, *kept = dump_looked(d, path);
+        int r = kept && kept->known ? 0 : look_at(d, o, path, &own, err);
+
+        if (r < 0)
+                return r;
+        if (kept && !kept->known)
+                *kept = own;
+        const struct looked *l = kept ? kept : &own;
+        if (!l->there)
+                return 0;
+        *ret_lasting = l->lasting;
+        return l->dev == st->st_dev && l->ino == st->st_ino;
 }
 
 static int changed(const struct kind *k, const struct record *r, const char *path, const char *why, struct err *err)

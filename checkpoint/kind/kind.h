@@ -88,6 +88,7 @@ enum task_seen { TASK_SEEN_LANDLOCK = 1, TASK_SEEN_KEYRING = 2, TASK_SEEN_SUD = 
                  TASK_SEEN_PERSISTENT = 32 /* keys in a persistent keyring of the container; of its init */ };
 struct facts {
         enum obj_class cls;
+        uint16_t number;             /* of the kind that answers for it, where classify.h has been asked already; else 0 */
         pid_t shown_pid;             /* holder's pid inside the container, for messages only */
         const char *comm;            /* holder's name, for messages only */
         union {
@@ -191,6 +192,11 @@ int dump_bytes(struct dump *d, uint64_t id, uint64_t offset, const void *buf, si
 int dump_proc(const struct obj *o, const char *name, char **ret, size_t *ret_len, struct err *err);
 /* O_PATH descriptor of the root of the mount namespace that o's holder is in (not of its chroot). Borrowed. */
 int dump_root(struct dump *d, const struct obj *o, struct err *err);
+/* What a path from dump_root() has led to, for the next who asks: nothing moves during a dump. Borrowed; NULL: it is not kept. */
+struct looked { bool known, there, lasting; dev_t dev; ino_t ino; };
+struct looked *dump_looked(struct dump *d, const char *path);
+/* The address space has a mapping of that name. */
+bool dump_area(struct dump *d, const struct obj *mm, const char *name);
 uint32_t dump_uid(struct dump *d, uint32_t outside);                  /* inside; 65534 where unmapped */
 uint32_t dump_gid(struct dump *d, uint32_t outside);
 /* The object id of the mm whose FILE `fd`-like link is the exe etc.: a path inside the container as the task's root sees it. */

@@ -92,21 +92,15 @@ static uint32_t future_lock(const struct tape *t)
 }
 
 /* Which of the kernel's own areas are there: task-mm unmaps the others at restore. */
-static int areas_of(const struct obj *o, uint32_t *ret, struct err *err)
+static uint32_t areas_of(struct dump *d, const struct obj *o)
 {
-        static const struct { const char *end; unsigned bit; } names[] = {
-                {" [vvar]\n", 1}, {" [vvar_vclock]\n", 2}, {" [vdso]\n", 3}};
-        _cleanup_free_ char *text = NULL;
-        size_t len;
-        int r = dump_proc(o, "maps", &text, &len, err);
+        static const struct { const char *name; unsigned bit; } names[] = {{"[vvar]", 1}, {"[vvar_vclock]", 2}, {"[vdso]", 3}};
+        uint32_t areas = 0;
 
-        if (r < 0)
-                return r;
-        *ret = 0;
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (strstr(text, names[i].end))
-                        *ret |= 1u << names[i].bit;
-        return 0;
+                if (dump_area(d, o, names[i].name))
+                        areas |= 1u << names[i].bit;
+        return areas;
 }
 
 static int exe_of(struct dump *d, const struct obj *o, Gantry__TaskMm *m, struct err *err)
@@ -135,38 +129,34 @@ static int exe_of(struct dump *d, const struct obj *o, Gantry__TaskMm *m, struct
 static int take(struct dump *d, const struct obj *o, int fd, const struct tape *t, struct record *ret, struct err *err)
 {
         _cleanup_free_ char *auxv = NULL;
-        struct proc_stat s;
+        const struct proc_stat *s = o->facts.task.stat;
         size_t len;
 
         (void)fd;
-        int r = proc_stat_read(o->procfd, &s, err);
-        if (r < 0)
-                return r;
-        r = dump_proc(o, "auxv", &auxv, &len, err);
+        int r = dump_proc(o, "auxv", &auxv, &len, err);
         if (r < 0)
                 return r;
         Gantry__TaskMm *m = KIND_NEW(Gantry__TaskMm, gantry__task_mm__init);
         if (!m)
                 return kind_nomem(err);
         _cleanup_message_ ProtobufCMessage *guard = &m->base;
-        m->start_code = s.start_code;
-        m->end_code = s.end_code;
-        m->start_data = s.start_data;
-        m->end_data = s.end_data;
-        m->start_brk = s.start_brk;
-        m->start_stack = s.start_stack;
-        m->arg_start = s.arg_start;
-        m->arg_end = s.arg_end;
-        m->env_start = s.env_start;
-        m->env_end = s.env_end;
+        m->start_code = s->start_code;
+        m->end_code = s->end_code;
+        m->start_data = s->start_data;
+        m->end_data = s->end_data;
+        m->start_brk = s->start_brk;
+        m->start_stack = s->start_stack;
+        m->arg_start = s->arg_start;
+        m->arg_end = s->arg_end;
+        m->env_start = s->env_start;
+        m->env_end = s->env_end;
         m->brk = (uint64_t)tape_ret(t, ASK_BRK);
         m->lock = future_lock(t);
         m->has_membarrier = (m->membarrier = registrations(t)) != 0;
         r = field_set(&m->auxv, auxv, len, err);
         if (r >= 0)
                 r = exe_of(d, o, m, err);
-        if (r >= 0)
-                r = areas_of(o, &m->areas, err);
+        m->areas = areas_of(d, o);
         return r < 0 ? r : field_record(&kind_task_mm, o, &guard, ret);
 }
 
