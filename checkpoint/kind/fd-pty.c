@@ -56,11 +56,14 @@ static int require_console(const struct obj *o, int fd, int console, struct err 
 {
         unsigned dev = 0;
         int ldisc = N_TTY;
-        bool hung_up = ioctl(fd, TIOCGDEV, &dev) < 0 && errno == EIO;
+        int e = ioctl(fd, TIOCGDEV, &dev) < 0 ? errno : 0;
+        bool hung_up = e == EIO;
         struct stat st;
 
-        if (fstat(fd, &st) < 0 || (!hung_up && (ioctl(fd, TIOCGDEV, &dev) < 0 || ioctl(fd, TIOCGETD, &ldisc) < 0)))
-                return err_sys(err, EX_FAIL, errno, "cannot ask a terminal", "%s", o->facts.file.link);
+        if (!e || hung_up)
+                e = fstat(fd, &st) < 0 || (!hung_up && ioctl(fd, TIOCGETD, &ldisc) < 0) ? errno : 0;
+        if (e)
+                return err_sys(err, EX_FAIL, e, "cannot ask a terminal", "%s", o->facts.file.link);
         int number = hung_up ? (int)minor(st.st_rdev) : (int)((dev & 0xff) | ((dev >> 12) & 0xfff00));
         if (console < 0 || number != console || (hung_up && major(st.st_rdev) < PTS_MAJOR))
                 return kind_refuse(&kind_fd_pty, &o->facts, err, "a terminal whose other side is outside of the container",
