@@ -98,6 +98,7 @@ void dump_free(struct dump *d)
         free(d->mntns);
         dump_paths_free(d);
         free(d->bucket);
+        free(d->cpu_flags);
         free(d->obj);
         free(d->task);
         free(d->dead);

@@ -121,20 +121,21 @@ struct dump {
         const struct page_sink_ops *sink;
         void *sink_ctx;
         struct session_stats stats;
+        char *cpu_flags;                  /* of this node, read before the freeze */
         struct executor ptrace;
         bool have_ptrace;
 };
 
-/* objects.c */
 void dump_paths_free(struct dump *d);                              /* dump-kind.c */
+/* objects.c */
 struct dump_obj *dump_add(struct dump *d, enum obj_class cls);
 struct dump_obj *dump_find(struct dump *d, uint64_t id);
+size_t dump_threads(const struct dump *d);                        /* how many */
 /* The innermost number of a status line that lists one per pid namespace level ("NSpid:\t4711\t3"). */
 pid_t dump_innermost(const struct proc_kv *kv, size_t n, const char *key, pid_t fallback);
 
 /* dump-actor.c */
 struct tracee *dump_tracee(void *ctx, struct actor who);
-int dump_agents(struct dump *d, struct err *err);                 /* into every thread; idempotent */
-size_t dump_threads(const struct dump *d);                        /* how many */
 struct thread_at { size_t task, thread; };
+int dump_agents(struct dump *d, struct err *err);                 /* into every thread; idempotent */
 int dump_agents_drop(struct dump *d, struct err *err);            /* and out again; goes on after an error */

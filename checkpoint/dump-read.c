@@ -140,13 +140,9 @@ static int put_tree(struct dump *d, const struct record_sink *rs, struct err *er
 
 static int put_header(struct dump *d, const struct record_sink *rs, struct err *err)
 {
-        _cleanup_free_ char *flags = NULL;
         const char *cpu[CPU_MAX];
-        int r = cpu_flags_read(&flags, err);
+        const struct image_meta meta = { .uuid = d->s.uuid, .cpu = cpu, .n_cpu = cpu_features(d->cpu_flags, cpu, CPU_MAX) };
 
-        if (r < 0)
-                return r;
-        const struct image_meta meta = { .uuid = d->s.uuid, .cpu = cpu, .n_cpu = cpu_features(flags, cpu, CPU_MAX) };
         return image_header_put(rs, &meta, err);
 }
 

@@ -24,6 +24,7 @@
 #include "base/cgroup.h"
 #include "base/pidfd.h"
 #include "checkpoint/collect.h"
+#include "checkpoint/cpu.h"
 #include "checkpoint/dump-int.h"
 #include "checkpoint/dump-steps.h"
 #include "checkpoint/freeze.h"
@@ -91,7 +92,9 @@ int session_freeze(const struct subject *s, unsigned ms, struct dump **ret, stru
                 return kind_nomem(err);
         d->s = *s;
         d->guard = d->guard_pidfd = -1;
-        int r = dump_fresh_settings(d, err);
+        int r = cpu_flags_read(&d->cpu_flags, err);
+        if (r >= 0)
+                r = dump_fresh_settings(d, err);
         if (r >= 0 && s->cgroup_fd >= 0)
                 r = guard_start(d, err);
         if (r >= 0)

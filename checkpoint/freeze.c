@@ -432,8 +432,10 @@ int dump_unstop(struct dump *d, struct err *err)
 
 int dump_stop(struct dump *d, unsigned ms, struct err *err)
 {
-        uint64_t deadline = now_ns() + (uint64_t)ms * 1000000;
+        uint64_t now = now_ns(), deadline = now + (uint64_t)ms * 1000000;
 
+        if (!d->stats.frozen_at)
+                d->stats.frozen_at = now;
         for (;;) {
                 int r = stop_once(d, ms, err);
                 if (r == 0)

@@ -98,7 +98,8 @@ int session_go(const struct subject *s, struct err *err);
 void session_undo(struct restore *r);
 void restore_free(struct restore *r);
 
-struct session_stats { uint64_t tasks, threads, fds, vmas, pages, zero_pages, bytes, dropped_syn_recv, dropped_time_wait, unshared_pages; };
+struct session_stats { uint64_t tasks, threads, fds, vmas, pages, zero_pages, bytes, dropped_syn_recv, dropped_time_wait, unshared_pages;
+                       uint64_t frozen_at; /* CLOCK_MONOTONIC ns: before the first write to cgroup.freeze */ };
 void dump_stats(const struct dump *d, struct session_stats *ret);
 /* For trees that our engine did not start: a stub in a new pid namespace (and time namespace when asked), cgroup under
  * `cgroup` in the v2 tree. Fills init_pidfd, cgroup_fd, sock, sock_fd of *s. */

@@ -176,11 +176,13 @@ static int step_freeze(struct source *s, struct err *err)
         if (r < 0)
                 return r;
         s->marked = true;
-        s->frozen_at = now_ns();
         r = session_freeze(&s->subject, FREEZE_MS, &s->dump, err);
         if (r < 0)
                 return r;
         s->state = SOURCE_FROZEN;
+        struct session_stats stats;
+        dump_stats(s->dump, &stats);
+        s->frozen_at = stats.frozen_at;
         if (!s->o->timeout_s || s->deadline > s->frozen_at + FROZEN_MAX_NS)
                 wire_deadline(&s->ssh.wire, s->frozen_at + FROZEN_MAX_NS);
         return 0;

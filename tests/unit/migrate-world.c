@@ -427,7 +427,7 @@ int session_dump(struct dump *d, const struct record_sink *rs, const struct page
 void dump_stats(const struct dump *d, struct session_stats *ret)
 {
         (void)d;
-        *ret = (struct session_stats){.tasks = 1};
+        *ret = (struct session_stats){.tasks = 1, .frozen_at = now_ns()};
 }
 
 int session_park_source(struct dump *d, struct err *err)
