@@ -2,9 +2,11 @@
 /*
  * Open directories: by path, at their position (bypath.h).
  *
- * The position is the file system's own cookie: a number of ext4 means the same on the same disk, one of tmpfs counts
- * entries, whose order a restored tmpfs keeps only by chance. Directories as cwd or root are another kind's.
+ * The position is the file system's own cookie: a number of ext4 means the same on the same disk. One of tmpfs counts what was ever made
+ * in the directory, which nobody can repeat: a program that is reading one would miss names or see them twice, and is refused.
+ * Directories as cwd or root are another kind's.
  */
+#include <linux/magic.h>
 #include <sys/stat.h>
 
 #include "checkpoint/kind/bypath.h"
@@ -15,6 +17,13 @@
 static int claim(const struct facts *f)
 {
         return kind_is(f, KIND_FD_DIR);
+}
+
+static int refuse(const struct facts *f, struct err *err)
+{
+        if (f->file.fs_magic != TMPFS_MAGIC || f->file.pos == 0)
+                return 0;
+        return kind_refuse(&kind_fd_dir, f, err, "a directory of a tmpfs that it is reading, or has read", "Let the program close or rewind it");
 }
 
 static struct bypath from_record(const struct record *r)
@@ -93,6 +102,7 @@ const struct kind kind_fd_dir = {
         .cls = CLS_FILE,
         .msg = &gantry__fd_dir__descriptor,
         .claim = claim,
+        .refuse = refuse,
         .ask = ofd_ask,
         .take = take,
         .check = check,
