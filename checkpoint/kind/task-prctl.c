@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What prctl() and /proc say about a process as a whole: dumpable, subreaper, huge pages off, memory-deny-write-execute,
- * page merging, the OOM killer's adjustment, the core dump filter.
+ * page merging, the OOM killer's adjustment, the core dump filter, the audit system's login.
  *
  * dumpable is cleared by every change of ids, so it is set in PH_PARK; 2 (the node's suid_dumpable) cannot be chosen and
  * becomes 0, as unreadable for others. The two files of /proc are written in PH_MEMORY, before a chroot hides them, and only
  * when they differ from a fresh process's value, so that trees without /proc restore too. An adjustment below what the
  * stub has needs a right of the node: EACCES is passed over. MDWE is final: it comes when all mappings are there.
+ *
+ * A login can be set once by who has none. Where the engine itself has one (an administrator's session), its stubs have it too, and it
+ * stays: EPERM. The number of the session comes from the kernel and cannot be chosen.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +37,7 @@
 #define THP_BITS 3u         /* disabled 1, 6.18: except where advised 2 */
 #define COREDUMP_DEFAULT 0x33u
 #define COREDUMP_BITS 0x1ffu
+#define NOBODY 65534u       /* what dump_uid() says of ids that the container does not have */
 
 /* The subreaper's int is the ask tape's only data, at offset 0. */
 enum { ASK_DUMPABLE, ASK_SUBREAPER, ASK_THP, ASK_MDWE, ASK_MERGE };
@@ -48,6 +52,28 @@ static int ask(struct dump *d, const struct obj *o, struct tape *t)
         TAPE(t, __NR_prctl, A_IMM(PR_GET_THP_DISABLE), A_IMM(0), A_IMM(0), A_IMM(0), A_IMM(0));
         tape_may_fail(t, TAPE(t, __NR_prctl, A_IMM(PR_GET_MDWE), A_IMM(0), A_IMM(0), A_IMM(0), A_IMM(0)), EINVAL);
         tape_may_fail(t, TAPE(t, __NR_prctl, A_IMM(PR_GET_MEMORY_MERGE), A_IMM(0), A_IMM(0), A_IMM(0), A_IMM(0)), EINVAL);
+        return 0;
+}
+
+#define LOGIN_NONE UINT32_MAX
+
+/* As inside. A user of the node, who has started the container, is not the container's. */
+static int take_login(struct dump *d, const struct obj *o, Gantry__TaskPrctl *m, struct err *err)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t len;
+        uint64_t v;
+        int r = dump_proc(o, "loginuid", &text, &len, NULL);
+        const char *p = text;
+
+        if (r < 0)
+                return 0;   /* a kernel without auditing */
+        if (!scan_u64(&p, &v) || v > UINT32_MAX)
+                return err_set(err, EX_FAIL, "cannot understand a file of /proc", "its text has an unexpected form", "loginuid");
+        if (v == LOGIN_NONE || dump_uid(d, (uint32_t)v) == NOBODY)
+                return 0;
+        m->has_loginuid = true;
+        m->loginuid = dump_uid(d, (uint32_t)v);
         return 0;
 }
 
@@ -86,7 +112,6 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
 {
         int subreaper;
 
-        (void)d;
         (void)fd;
         Gantry__TaskPrctl *m = KIND_NEW(Gantry__TaskPrctl, gantry__task_prctl__init);
         if (!m)
@@ -99,6 +124,8 @@ static int take(struct dump *d, const struct obj *o, int fd, const struct tape *
         m->mdwe = answer(t, ASK_MDWE);
         m->memory_merge = answer(t, ASK_MERGE) != 0;
         int r = take_files(o, m, err);
+        if (r >= 0)
+                r = take_login(d, o, m, err);
         return r < 0 ? r : field_record(&kind_task_prctl, o, &guard, ret);
 }
 
@@ -111,15 +138,17 @@ static int check(const struct record *r, struct need *need, struct err *err)
                 return kind_bad(&kind_task_prctl, r, err, "an unknown mode");
         if (m->oom_score_adj < -1000 || m->oom_score_adj > 1000)
                 return kind_bad(&kind_task_prctl, r, err, "its adjustment for the OOM killer is impossible");
+        if (m->has_loginuid && m->loginuid == LOGIN_NONE)
+                return kind_bad(&kind_task_prctl, r, err, "its login is none");
         return 0;
 }
 
-static void write_file(struct tape *t, const char *path, const char *text)
+static void write_file(struct tape *t, const char *path, const char *text, int refusal)
 {
         uint32_t fd = TAPE(t, __NR_openat, A_IMM(AT_FDCWD), A_DATA(tape_str(t, path)), A_IMM(O_WRONLY | O_CLOEXEC), A_IMM(0));
         uint32_t e = TAPE(t, __NR_write, A_RET(fd), A_DATA(tape_str(t, text)), A_IMM(strlen(text)));
 
-        tape_may_fail(t, e, EACCES);
+        tape_may_fail(t, e, refusal);
         TAPE(t, __NR_close, A_RET(fd));
 }
 
@@ -133,11 +162,15 @@ static int plan_memory(struct restore *rs, const struct record *r, struct err *e
         tape_label(t, "write oom_score_adj and coredump_filter (task-prctl %llu)", (unsigned long long)r->id);
         if (m->oom_score_adj) {
                 snprintf(text, sizeof(text), "%d", m->oom_score_adj);
-                write_file(t, "/proc/self/oom_score_adj", text);
+                write_file(t, "/proc/self/oom_score_adj", text, EACCES);
         }
         if (m->coredump_filter != COREDUMP_DEFAULT) {
                 snprintf(text, sizeof(text), "0x%x", m->coredump_filter);
-                write_file(t, "/proc/self/coredump_filter", text);
+                write_file(t, "/proc/self/coredump_filter", text, EACCES);
+        }
+        if (m->has_loginuid) {
+                snprintf(text, sizeof(text), "%u", m->loginuid);
+                write_file(t, "/proc/self/loginuid", text, EPERM);
         }
         return 0;
 }

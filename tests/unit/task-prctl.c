@@ -17,6 +17,10 @@ Test(task_prctl, records)
         REFUSED(&kind_task_prctl, m, m.mdwe = ~0u);
         REFUSED(&kind_task_prctl, m, m.oom_score_adj = 1001);
         REFUSED(&kind_task_prctl, m, m.oom_score_adj = -1001);
+        m.has_loginuid = true;
+        m.loginuid = 1000;
+        ACCEPTED(&kind_task_prctl, m);
+        REFUSED(&kind_task_prctl, m, m.loginuid = UINT32_MAX);
         m.subreaper = true;
         PLANNED(&kind_task_prctl, m, PH_ATTR, "prctl");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What prctl and /proc say of a process: dumpable, subreaper, huge pages, deny-write-execute, OOM adjustment, core filter. */
+/* What prctl and /proc say of a process: dumpable, subreaper, huge pages, deny-write-execute, OOM adjustment, core filter, login. */
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -30,12 +30,17 @@ static void get(const char *path, char ret[32])
 int main(int argc, char **argv)
 {
         struct victim v;
-        char oom[32], core[32], now[32];
+        char oom[32], core[32], login[32], now[32];
         int reaper = 0;
 
         victim_begin(&v, argc, argv);
         put("/proc/self/oom_score_adj", "321");
         put("/proc/self/coredump_filter", "0x7f");
+        get("/proc/self/loginuid", login);
+        if (strcmp(login, "4294967295") == 0) {   /* else who runs this has one, and it stays */
+                put("/proc/self/loginuid", "1234");
+                get("/proc/self/loginuid", login);
+        }
         get("/proc/self/oom_score_adj", oom);
         get("/proc/self/coredump_filter", core);
         VICTIM_MUST(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
@@ -53,6 +58,8 @@ int main(int argc, char **argv)
         VICTIM_CHECK(&v, !mdwe || p == MAP_FAILED, "memory can be made that is written and executed");
         get("/proc/self/oom_score_adj", now);
         VICTIM_CHECK(&v, strcmp(now, oom) == 0, "oom_score_adj %s became %s", oom, now);
+        get("/proc/self/loginuid", now);
+        VICTIM_CHECK(&v, strcmp(now, login) == 0, "loginuid %s became %s", login, now);
         get("/proc/self/coredump_filter", now);
         VICTIM_CHECK(&v, strcmp(now, core) == 0, "coredump_filter %s became %s", core, now);
         return victim_end(&v);
