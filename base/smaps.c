@@ -132,26 +132,26 @@ bool proc_vma_flag(const struct proc_vma *v, const char *two)
         return false;
 }
 
+/* The line is the last of it, with nothing behind: what would be too long for it leaves the object, and a sanitizer sees that. */
 struct state {
+        uint64_t last_end, entries; /* begun; vma is the latest and being filled */
         struct proc_vma vma;
         char line[LINE_MAX_SMAPS];
-        bool open; /* vma is being filled */
 };
 
-static int one_line(struct state *s, uint64_t *last_end, int (*each)(void *, const struct proc_vma *), void *ctx,
-                    struct err *err)
+static int one_line(struct state *s, int (*each)(void *, const struct proc_vma *), void *ctx, struct err *err)
 {
         if (s->line[0] >= 'A' && s->line[0] <= 'Z')
-                return s->open && figure(s->line, &s->vma) ? 0 : malformed(err, "figures");
-        if (s->open) {
+                return s->entries && figure(s->line, &s->vma) ? 0 : malformed(err, "figures");
+        if (s->entries) {
                 int r = each(ctx, &s->vma);
                 if (r)
                         return r;
         }
-        if (!head(s->line, &s->vma) || s->vma.start < *last_end)
+        if (!head(s->line, &s->vma) || s->vma.start < s->last_end)
                 return malformed(err, "head line");
-        *last_end = s->vma.end;
-        s->open = true;
+        s->last_end = s->vma.end;
+        s->entries++;
         return 0;
 }
 
@@ -159,7 +159,6 @@ int proc_smaps_parse(const char *text, size_t len, int (*each)(void *, const str
                      struct err *err)
 {
         _cleanup_free_ struct state *s = calloc(1, sizeof(*s));
-        uint64_t last_end = 0;
 
         if (!s)
                 return err_sys(err, EX_FAIL, ENOMEM, "cannot read in /proc", "smaps");
@@ -172,12 +171,12 @@ int proc_smaps_parse(const char *text, size_t len, int (*each)(void *, const str
                         return malformed(err, nl ? "line too long" : "last line");
                 memcpy(s->line, p, n);
                 s->line[n] = '\0';
-                int r = one_line(s, &last_end, each, ctx, err);
+                int r = one_line(s, each, ctx, err);
                 if (r)
                         return r;
                 p = nl + 1;
         }
-        return s->open ? each(ctx, &s->vma) : 0;
+        return s->entries ? each(ctx, &s->vma) : 0;
 }
 
 int proc_smaps_read(int procfd, int (*each)(void *, const struct proc_vma *), void *ctx, struct err *err)
