@@ -8,7 +8,8 @@
  * changed one, and so does the lack of a default. A link of a container has no queueing discipline, or the empty one before it
  * was up. Rules for the choice of IPv6 addresses are the ten of the kernel. Policies of sockets show among those of the namespace.
  *
- * Messages come from the kernel, but lengths are looked at all the same.
+ * Messages come from the kernel, but lengths are looked at all the same, by next_attr(): RTA_NEXT takes the padding of a last attribute
+ * off what is left, whether there is any or not.
  */
 #include "checkpoint/networld.h"
 
@@ -43,6 +44,18 @@ static const struct { uint8_t family; unsigned n; struct { uint32_t priority, ta
 _Static_assert(ELEMENTSOF(defaults) == ELEMENTSOF(((struct rules_seen *)0)->defaults), "a set of bits per family");
 
 struct rule { uint32_t priority, table; bool plain; };
+
+/* The attribute behind `a` (NULL: the first one, behind `head` bytes); NULL: there is none, or not all of it. */
+static const struct rtattr *next_attr(const struct nlmsghdr *h, size_t head, const struct rtattr *a)
+{
+        const uint8_t *begin = (const uint8_t *)h;
+        size_t at = a ? (size_t)((const uint8_t *)a - begin) + RTA_ALIGN(a->rta_len) : NLMSG_LENGTH(NLMSG_ALIGN(head));
+
+        if (h->nlmsg_len < at + sizeof(*a))
+                return NULL;
+        a = (const struct rtattr *)(const void *)(begin + at);
+        return a->rta_len >= sizeof(*a) && a->rta_len <= h->nlmsg_len - at ? a : NULL;
+}
 
 static bool u32_of(const struct rtattr *a, uint32_t *ret)
 {
@@ -88,9 +101,7 @@ void rules_add(struct rules_seen *s, const struct nlmsghdr *h)
         }
         r.table = f->table;
         r.plain = f->action == FR_ACT_TO_TBL && !f->dst_len && !f->src_len && !f->tos && !(f->flags & ~(uint32_t)FIB_RULE_PERMANENT);
-        unsigned left = h->nlmsg_len - (unsigned)NLMSG_LENGTH(sizeof(*f));
-        for (const struct rtattr *a = (const struct rtattr *)(const void *)((const uint8_t *)f + NLMSG_ALIGN(sizeof(*f)));
-             RTA_OK(a, left); a = RTA_NEXT(a, left))
+        for (const struct rtattr *a = NULL; (a = next_attr(h, sizeof(*f), a));)
                 rule_attr(&r, a);
         for (size_t i = 0; r.plain && i < ELEMENTSOF(defaults); i++)
                 for (unsigned k = 0; f->family == defaults[i].family && k < defaults[i].n; k++)
@@ -118,11 +129,9 @@ bool conntrack_entries(const struct nlmsghdr *h, uint32_t *ret)
 {
         uint32_t v;
 
-        if (h->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS) || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct nfgenmsg)))
+        if (h->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS))
                 return false;
-        unsigned left = h->nlmsg_len - (unsigned)NLMSG_LENGTH(sizeof(struct nfgenmsg));
-        const uint8_t *at = (const uint8_t *)NLMSG_DATA(h) + NLMSG_ALIGN(sizeof(struct nfgenmsg));
-        for (const struct rtattr *a = (const struct rtattr *)(const void *)at; RTA_OK(a, left); a = RTA_NEXT(a, left))
+        for (const struct rtattr *a = NULL; (a = next_attr(h, sizeof(struct nfgenmsg), a));)
                 if ((a->rta_type & NLA_TYPE_MASK) == CTA_STATS_GLOBAL_ENTRIES && u32_of(a, &v)) {
                         *ret = ntohl(v);
                         return true;
@@ -135,12 +144,7 @@ bool conntrack_entries(const struct nlmsghdr *h, uint32_t *ret)
 /* The first attribute of this type behind `head` bytes; NULL: none. */
 static const struct rtattr *attr_of(const struct nlmsghdr *h, size_t head, unsigned type)
 {
-        if (h->nlmsg_len < NLMSG_LENGTH(head))
-                return NULL;
-        unsigned left = h->nlmsg_len - (unsigned)NLMSG_LENGTH(head);
-        const uint8_t *at = (const uint8_t *)NLMSG_DATA(h) + NLMSG_ALIGN(head);
-
-        for (const struct rtattr *a = (const struct rtattr *)(const void *)at; RTA_OK(a, left); a = RTA_NEXT(a, left))
+        for (const struct rtattr *a = NULL; (a = next_attr(h, head, a));)
                 if ((a->rta_type & NLA_TYPE_MASK) == type)
                         return a;
         return NULL;

@@ -13,6 +13,7 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/xfrm.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -137,6 +138,25 @@ Test(networld, cut_off)
         m.h.nlmsg_type = RTM_NEWROUTE;
         rules_add(&s, &m.h);
         cr_assert(!s.other, "not a rule");
+}
+
+/* Nothing pads it, and nothing is behind it: what is left after it is less than nothing. */
+Test(networld, last_attribute_without_padding)
+{
+        struct rules_seen s = {{0}, false};
+        struct msg m = rule(AF_INET, 0, 255);
+        uint32_t n = 0;
+
+        attr(&m, FRA_PROTOCOL, "x", 1);
+        m.h.nlmsg_len -= 3;
+        struct nlmsghdr *exact = malloc(m.h.nlmsg_len);
+        cr_assert(exact);
+        memcpy(exact, &m, m.h.nlmsg_len);
+        rules_add(&s, exact);
+        cr_assert(!s.other);
+        exact->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS;
+        cr_assert(!conntrack_entries(exact, &n));
+        free(exact);
 }
 
 Test(networld, entries)
