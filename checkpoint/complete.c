@@ -11,6 +11,10 @@
  *
  * Not here: objects of the closed world (files, mappings), whose number nobody knows beforehand.
  */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
 #include "checkpoint/kind/kinds.h"
 #include "checkpoint/restore-int.h"
 #include "checkpoint/restore-steps.h"
@@ -60,6 +64,47 @@ static int check_kind(const struct restore *rs, const struct kind *k, const stru
         }
 }
 
+struct owner { uint64_t id; enum obj_class cls; };
+
+static int by_owner(const void *a, const void *b)
+{
+        const struct owner *x = a, *y = b;
+
+        if (x->id != y->id)
+                return x->id < y->id ? -1 : 1;
+        return x->cls < y->cls ? -1 : x->cls > y->cls;
+}
+
+/* The other way round: properties of a task or table that the tree does not have would be planned for nobody. */
+static int check_owners(const struct restore *rs, struct err *err)
+{
+        size_t n = 0, threads = 0;
+
+        for (size_t i = 0; i < rs->n_task; i++)
+                threads += rs->task[i].n_thread;
+        _cleanup_free_ struct owner *all = calloc(rs->n_task * 5 + threads + 1, sizeof(*all));
+        if (!all)
+                return kind_nomem(err);
+        for (size_t i = 0; i < rs->n_task; i++) {
+                const struct restore_task *t = &rs->task[i];
+                const struct owner own[] = { { t->id, CLS_TASK }, { t->mm, CLS_MM }, { t->files, CLS_FILES }, { t->fs, CLS_FS },
+                                             { t->sighand, CLS_SIGHAND } };
+                memcpy(all + n, own, sizeof(own));
+                n += ELEMENTSOF(own);
+                for (size_t k = 0; k < t->n_thread; k++)
+                        all[n++] = (struct owner){ t->thread[k].id, CLS_THREAD };
+        }
+        qsort(all, n, sizeof(*all), by_owner);
+        for (size_t i = 0; i < rs->n_rec; i++) {
+                const struct kind *k = kind_find(rs->rec[i].kind);
+                const struct owner want = { rs->rec[i].id, k ? k->cls : CLS_N };
+                if (k && k->cls >= CLS_TASK && k->cls <= CLS_SIGHAND && !bsearch(&want, all, n, sizeof(*all), by_owner))
+                        return err_set(err, EX_IMAGE, "cannot restore the image", "it is of nothing in the process tree", "record %s %llu",
+                                       k->stem, (unsigned long long)want.id);
+        }
+        return 0;
+}
+
 static const struct record *first_of(const struct restore *rs, uint16_t kind)
 {
         for (size_t i = 0; i < rs->n_rec; i++)
@@ -97,7 +142,10 @@ int complete_check(const struct restore *rs, struct err *err)
 {
         size_t n;
         const struct kind *const *table = kind_table(&n);
+        int q = check_owners(rs, err);
 
+        if (q < 0)
+                return q;
         if (rs->s.ids) {
                 int r = check_container(rs, table, n, err);
                 if (r < 0)
