@@ -67,6 +67,8 @@ static int check_dir(struct restore *rs, const struct record *r, struct err *err
         const struct record *up = m->has_parent ? dir_record(rs, m->parent) : NULL;
         char path[CG_PATH_MAX];
 
+        if (restore_record(rs, r->id) != r)   /* later it is looked up by that */
+                return bad(err, "its id is another record's too", r->id);
         if (!m->has_name && rs->cg_payload)
                 return bad(err, "there are two payloads", r->id);
         if (!m->has_name) {

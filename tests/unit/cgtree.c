@@ -87,6 +87,12 @@ Test(cgtree, directories)
         m.dir[3].has_name = m.dir[3].has_parent = 0;
         CHECKED(m, -EX_IMAGE, "two payloads");
         make(&m);
+        m.rec[0].id = 1;   /* the payload's, and of a kind that is found first */
+        m.by_id[0] = 0;
+        for (size_t i = 1; i < 5; i++)
+                m.by_id[i] = i;
+        CHECKED(m, -EX_IMAGE, "another record has its id");
+        make(&m);
         m.rec[0].kind = KIND_NS_UTS;
         CHECKED(m, -EX_IMAGE, "no cgroup namespace");
         make(&m);
