@@ -315,7 +315,7 @@ static bool safe_node(const Gantry__MntTmpfs *m, size_t i)
         mode_t type = n->mode & S_IFMT;
 
         if (!safe_path(&n->path) || (i == 0) != (n->path.len == 0) || n->mode > 0177777 || n->mtime_ns > 999999999 || n->atime_ns > 999999999 ||
-            n->uid == UINT32_MAX || n->gid == UINT32_MAX)
+            n->uid == UINT32_MAX || n->gid == UINT32_MAX || n->size > CONTENT_MAX)   /* of whatever: sizes are summed up */
                 return false;
         if (i == 0 && type != S_IFDIR)
                 return false;

@@ -131,7 +131,8 @@ static bool get(const Message *m, struct tcp *x)
                 if (o->value.len > TCP_VALUE_MAX || o->level > INT32_MAX || o->name > INT32_MAX)
                         return false;
                 x->option[i] = (struct tcp_option){ (int)o->level, (int)o->name, (uint32_t)o->value.len, {} };
-                memcpy(x->option[i].value, o->value.data, o->value.len);
+                if (o->value.len)
+                        memcpy(x->option[i].value, o->value.data, o->value.len);
         }
         if ((m->established != NULL) != (m->state == 1))
                 return false;
