@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the engine needs of ct.conf beside ct.h: writing one, and telling keys. */
+/* What the engine needs of ct.conf and node.conf beside ct.h: writing one, and telling keys. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,6 +7,8 @@
 
 /* The text of a new ct.conf; caller frees. */
 int config_format(const struct ct_config *c, char **ret, struct err *err);
+/* node.conf; what it does not say has its default. EX_CONFIG with line and column. */
+int node_conf_parse(const char *text, size_t len, struct node_config *ret, struct err *err);
 /* "net.ip4" to section "net" and key "ip4"; EX_USAGE when there is no such key. Names live for ever. */
 struct config_key { const char *section, *key; bool live; /* applied to a running container */ };
 int config_key_find(const char *name, struct config_key *ret, struct err *err);

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "engine/config.h"
 #include "engine/ct-int.h"
 #include "engine/ini.h"
 
@@ -48,16 +49,24 @@ static int node_entry(void *ctx, const struct ini_entry *e, struct err *err)
         return 0;
 }
 
+int node_conf_parse(const char *text, size_t len, struct node_config *ret, struct err *err)
+{
+        struct node_config c = {.cgroup = "gantry", .bridge = "br0", .idmap_range = {1000000, 16777216}};
+        int r = ini_parse(text, len, NODE_CONF, node_entry, &c, err);
+
+        if (r == 0)
+                *ret = c;
+        return r;
+}
+
 static int read_conf(struct node *n, struct err *err)
 {
         _cleanup_free_ char *text = NULL;
-        size_t len;
+        size_t len = 0;
+        bool some = n->etc >= 0 && path_exists(n->etc, "node.conf");
+        int r = some ? path_read(n->etc, "node.conf", &text, &len, err) : 0;
 
-        n->conf = (struct node_config){.cgroup = "gantry", .bridge = "br0", .idmap_range = {1000000, 16777216}};
-        if (n->etc < 0 || !path_exists(n->etc, "node.conf"))
-                return 0;
-        int r = path_read(n->etc, "node.conf", &text, &len, err);
-        return r < 0 ? r : ini_parse(text, len, NODE_CONF, node_entry, &n->conf, err);
+        return r < 0 ? r : node_conf_parse(some ? text : "", len, &n->conf, err);
 }
 
 static int open_dir(const char *path, mode_t mode, struct err *err)
