@@ -19,8 +19,8 @@
 #include "engine/ct-int.h"
 #include "ploop/ploop.h"
 
-#define KILL_MS 5000
-#define DETACH_MS 5000
+#define KILL_MS 20000
+#define DETACH_MS 20000
 
 /* Kills whatever is in the container's cgroup and waits until it is empty. */
 static int empty_cgroup(struct cgroups *c, const char *path, struct err *err)

@@ -378,7 +378,7 @@ int ct_rename(struct ct *ct, const char *name, struct err *err)
         ct->run = path_open(ct->node->run, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, err);
         if (ct->run < 0)
                 return ct->run;
-        ct->lock = lock_file(ct->run, "lock", CT_LOCK_EXCLUSIVE, 1000, name, err);
+        ct->lock = lock_file(ct->run, "lock", CT_LOCK_EXCLUSIVE, 3000, name, err);
         if (ct->lock < 0)
                 return ct->lock;
         ct->mode = CT_LOCK_EXCLUSIVE;

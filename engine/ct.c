@@ -17,7 +17,7 @@
 #include "engine/config.h"
 #include "engine/ct-int.h"
 
-#define LOCK_MS 1000
+#define LOCK_MS 3000
 
 void ct_dirname(const char *name, bool incoming, char ret[CT_NAME_MAX + sizeof(INCOMING)])
 {

@@ -41,7 +41,7 @@
 
 int monitor_lock(struct ct *ct, struct err *err)
 {
-        return lock_file(ct->run, "monitor", CT_LOCK_EXCLUSIVE, 2000, "the container's monitor", err);
+        return lock_file(ct->run, "monitor", CT_LOCK_EXCLUSIVE, 10000, "the container's monitor", err);
 }
 
 /* Beside our own program, as in a build tree; else where it is installed. */

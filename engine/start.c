@@ -28,7 +28,7 @@
 #include "engine/command.h"
 #include "engine/ground-int.h"
 
-#define KILLED_MS 10000
+#define KILLED_MS 20000
 #define DEAF_MS 5000
 
 static int refuse_state(struct ct *ct, const char *what, enum ct_state s, const char *remedy, struct err *err)

@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "engine/ct-int.h"
 
-#define ENDING_MS 500
+#define ENDING_MS 3000
 
 int ct_tidy(struct ct *ct, struct err *err)
 {
