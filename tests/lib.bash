@@ -40,6 +40,15 @@ wait_for() {
         return 1
 }
 
+seconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); } # of milliseconds
+
+# killed_after SECONDS COMMAND...: which has ended when this returns. (timeout -s KILL ends before its command may have.)
+killed_after() {
+        "${@:2}" &
+        sleep "$1"
+        { kill -KILL $!; wait $!; } 2>/dev/null
+}
+
 # field JSON KEY[.KEY…]: of an object or an array; nothing where there is none
 field() {
         python3 -c 'import json, sys

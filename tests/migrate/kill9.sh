@@ -20,6 +20,18 @@ leftovers() {
         find "$lib/ct" -mindepth 1 -maxdepth 1 ! -name '.*' ! -name "$2" 2>/dev/null | paste -sd ' '
 }
 
+# is_now STATE: of web1 on the source; `any` is all but frozen. Sets `now`.
+is_now() { now=$(state $at); [ "$now" = "$1" ] || [ "$1" = any ] && [ "$now" != frozen ]; }
+# resolve NODE: again while the other half of what died is still at work on it there
+resolve() {
+        local i
+        for i in {1..100}; do
+                on "$1" timeout 60 ctrmigrate --resolve web1 --remove-source
+                [ $? = 7 ] || return
+                sleep 0.2
+        done
+}
+
 # death SIDE WHEN FILE WORD AFTER [all]: AFTER is what web1 must be on the source without anybody's help: running, offered,
 # or any. `all`: the guard dies too, and the next command cures what is frozen (here `ctrctl list`).
 death() {
@@ -28,18 +40,18 @@ death() {
         who=$at
         [ "$side" = target ] && who=$to
         on "$who" sh -c "echo $when $file $word ${6-} >/run/gantry/die-at"
-        on $at timeout 60 ctrmigrate web1 "$(host $to)" --remove-source --timeout 20 >"$WORK/out" 2>&1
+        on $at timeout 300 ctrmigrate web1 "$(host $to)" --remove-source --timeout 120 >"$WORK/out" 2>&1
         rc=$?
         if on "$who" test -e /run/gantry/die-at; then
                 not_ok "$name" "nobody died: $rc $(tail -1 "$WORK/out")"
                 on "$who" rm -f /run/gantry/die-at
         fi
-        sleep 0.3
-        now=$(state $at)
+        # What the guard does comes a moment after its command's death.
+        wait_for 20 is_now "$after"
         if [ "$after" != any ] && [ "$now" != "$after" ]; then not_ok "$name" "it is $now, not $after: $rc $(tail -1 "$WORK/out")"; fi
         [ "$now" = frozen ] && [ "$after" != frozen ] && not_ok "$name" "it was left frozen"
-        on $at timeout 15 ctrmigrate --resolve web1 --remove-source >"$WORK/resolve1" 2>&1
-        on "$to" timeout 15 ctrmigrate --resolve web1 --remove-source >"$WORK/resolve2" 2>&1
+        resolve $at >"$WORK/resolve1" 2>&1
+        resolve "$to" >"$WORK/resolve2" 2>&1
         [ "$(state $at)" = "-" ] || [ "$(state "$to")" = "-" ] || { not_ok "$name" "both nodes have it: $(state $at), $(state "$to")"; return; }
         [ "$(state "$to")" = running ] && at=$to
         if ! runs_only_on $at; then

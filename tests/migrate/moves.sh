@@ -34,8 +34,8 @@ on $at ctrctl stop web1 >&2 && on $at ctrctl destroy web1 >&2
 for node in node1 node2; do
         before=$empty1
         [ $node = node2 ] && before=$empty2
-        left=$(comm -13 <(echo "$before") <(census $node))
-        if [ -z "$left" ]; then ok "nothing-left-on-$node"; else not_ok "nothing-left-on-$node" "$(echo "$left" | paste -sd ';' | cut -c1-300)"; fi
+        left=$(left_on $node "$before")
+        if [ -z "$left" ]; then ok "nothing-left-on-$node"; else not_ok "nothing-left-on-$node" "$left"; fi
         files=$(find "/var/lib/gantry-nodes/$PREFIX/$node/lib" -type f ! -path '*/template/*' ! -name '*lock*' | paste -sd ' ')
         check "no-files-on-$node" [ -z "$files" ]
 done

@@ -12,13 +12,14 @@
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=1:disable_coredump=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:print_stacktrace=1}
 
-# meson_tests SUITE: "NAME<TAB>TIMEOUT<TAB>COMMAND…" of each test of the build with sanitizers
+# meson_tests SUITE: "NAME<TAB>TIMEOUT<TAB>COMMAND…" of each test of the build with sanitizers; ten times meson's timeout, which is for a
+# machine that has nothing else to do
 meson_tests() {
         meson introspect "$T_BUILD" --tests | python3 -c '
 import json, shlex, sys
 for t in json.load(sys.stdin):
     if any(s.split(":")[-1] == sys.argv[1] for s in t["suite"]):
-        print(t["name"], int(t["timeout"]), " ".join(map(shlex.quote, t["cmd"])), sep="\t")' "$1"
+        print(t["name"], int(t["timeout"]) * 10, " ".join(map(shlex.quote, t["cmd"])), sep="\t")' "$1"
 }
 
 # May a program of this name hold a test that -k asked for? "prog.test" asks for prog.

@@ -97,7 +97,7 @@ leftovers() {
 }
 clean() { [ -z "$(leftovers "$1")" ]; }
 # left_behind CT: what is there still after a moment
-left_behind() { wait_for 5 clean "$1" || echo "left behind: $(leftovers "$1")"; }
+left_behind() { wait_for 30 clean "$1" || echo "left behind: $(leftovers "$1")"; }
 
 # Processes of commands: each itself, its worker and its guard, which are sessions of their own.
 family() { local p; for p in /proc/[0-9]*; do [ "$(readlink "$p/exe" 2>/dev/null)" = "$(readlink -f "$CTL")" ] && echo "${p#/proc/}"; done; }
@@ -105,4 +105,6 @@ end_family() { # SIGKILL to each: only this test's own, in a pid namespace of it
         local p
         for p in $(family); do kill -KILL "$p" 2>/dev/null; done
 }
+# settled CT: no command is at work any more, and it is stopped and clean or takes part again
+settled() { [ -z "$(family)" ] && { clean "$1" || { [ "$(state "$1")" = running ] && in_ct "$1" true; }; }; }
 monitor() { local p; for p in /proc/[0-9]*; do [ "$(cat "$p/comm" 2>/dev/null)" = ctrmon ] && { echo "${p#/proc/}"; return 0; }; done; return 1; }

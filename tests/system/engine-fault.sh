@@ -17,7 +17,7 @@ fault() {
         local k=$1
         shift
         rm -f "$DIR/fault.log"
-        GANTRY_FAULT=$k:5 GANTRY_FAULT_LOG=$DIR/fault.log timeout 60 "$DIR/bin/ctrctl-fault" "$@" >"$DIR/out" 2>&1 </dev/null
+        GANTRY_FAULT=$k:5 GANTRY_FAULT_LOG=$DIR/fault.log timeout 300 "$DIR/bin/ctrctl-fault" "$@" >"$DIR/out" 2>&1 </dev/null
         RC=$?
         [ -s "$DIR/fault.log" ]
 }
@@ -41,9 +41,9 @@ rested() { "$CTL" list >/dev/null 2>&1; [ "$(state web1)" = stopped ] && clean w
 running() { "$CTL" list >/dev/null 2>&1; [ "$(state web1)" = running ]; }
 steady() { rested || running; }
 
-to_stopped() { wait_for 10 steady; [ "$(state web1)" = running ] && "$CTL" stop web1 --timeout 5 >/dev/null 2>&1; wait_for 10 rested; }
+to_stopped() { wait_for 30 steady; [ "$(state web1)" = running ] && "$CTL" stop web1 --timeout 5 >/dev/null 2>&1; wait_for 30 rested; }
 no_image() { rm -rf "$DIR/img"; to_running; }
-to_running() { wait_for 10 steady; [ "$(state web1)" = running ] || "$CTL" start web1 >/dev/null 2>&1; }
+to_running() { wait_for 30 steady; [ "$(state web1)" = running ] || "$CTL" start web1 >/dev/null 2>&1; }
 
 # sweep NAME AGAIN JUDGE VERB...
 sweep() {
@@ -69,22 +69,22 @@ sweep() {
 }
 
 judge_start() {
-        wait_for 10 steady || { echo "call $1 ($(struck)): it is $(state web1), $(leftovers web1);"; return; }
+        wait_for 30 steady || { echo "call $1 ($(struck)): it is $(state web1), $(leftovers web1);"; return; }
         if [ $RC = 0 ]; then
-                running || { wait_for 2 running || echo "call $1 ($(struck)): it says 0 and is $(state web1);"; }
+                wait_for 30 running || echo "call $1 ($(struck)): it says 0 and is $(state web1);"
         elif [ $RC -gt 22 ] || ! grep -q "^ctrctl" "$DIR/out"; then
                 echo "call $1 ($(struck)): status $RC, $(cat "$DIR/out");"
         fi
 }
 
 judge_stop() {
-        wait_for 10 steady || { echo "call $1 ($(struck)): it is $(state web1), $(leftovers web1);"; return; }
-        [ $RC != 0 ] || wait_for 5 rested || echo "call $1 ($(struck)): it says 0 and is $(state web1), $(leftovers web1);"
+        wait_for 30 steady || { echo "call $1 ($(struck)): it is $(state web1), $(leftovers web1);"; return; }
+        [ $RC != 0 ] || wait_for 30 rested || echo "call $1 ($(struck)): it says 0 and is $(state web1), $(leftovers web1);"
 }
 
 judge_checkpoint() {
-        wait_for 10 running || { echo "call $1 ($(struck)): it is $(state web1), $(leftovers web1): $(cat "$DIR/out");"; return; }
-        wait_for 10 served || echo "call $1 ($(struck)): it does not serve;"
+        wait_for 30 running || { echo "call $1 ($(struck)): it is $(state web1), $(leftovers web1): $(cat "$DIR/out");"; return; }
+        wait_for 30 served || echo "call $1 ($(struck)): it does not serve;"
         [ $RC != 0 ] || [ -e "$DIR/img/records" ] || echo "call $1 ($(struck)): it says 0 and there is no image;"
         # Once the image is whole only the thaw can fail; then the guard, or the next command, has seen to it.
         [ $RC = 0 ] || [ ! -e "$DIR/img" ] || grep -q "thaw\|go on" "$DIR/out" || echo "call $1 ($(struck)): it says $RC and there is an image;"

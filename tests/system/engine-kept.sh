@@ -15,7 +15,7 @@ test_console() {
                 --init '/bin/sh -c "exec <>/dev/pts/0; stty -echo rows 31 cols 91; exec <&- >&- 2>&-; while :; do sleep 3600; done"')
         why+=$(expect 0 -- "$CTL" start con1)
         let_go() { [ "$(find "/proc/$(init_pid con1)/fd" -lname '*console' -o -lname '/dev/pts*' | wc -l)" = 0 ]; }
-        wait_for 10 let_go || why+="it holds its console;"
+        wait_for 30 let_go || why+="it holds its console;"
         looks() { "$CTL" exec con1 -- sh -c 'cut -d" " -f 6-8 /proc/1/stat; stty -a -F /dev/pts/0' </dev/null 2>&1; }
         before=$(looks)
         [[ $before == 1\ 34816\ 1* && $before == *"rows 31"* && $before == *-echo\ * ]] || why+="before: $before;"
@@ -34,7 +34,7 @@ test_unshared() {
         template_of forked "$DIR/forked" 32M || why+="no template;"
         why+=$(expect 0 -- "$CTL" create fork1 --template forked --size 64M --memory 128M --init '/bin/forked /talk')
         why+=$(expect 0 -- "$CTL" start fork1)
-        wait_for 10 "$CTL" exec fork1 -- /bin/busybox test -e /talk/ready </dev/null || why+="it is not ready;"
+        wait_for 30 "$CTL" exec fork1 -- /bin/busybox test -e /talk/ready </dev/null || why+="it is not ready;"
         out=$("$CTL" checkpoint fork1 "$DIR/forked.image" --leave-running --json </dev/null)
         n=$(field "$out" unshared_pages)
         [ "${n:-0}" -ge 3584 ] && [ "$n" -le 3712 ] || why+="$n pages, of 3584 and a few;"

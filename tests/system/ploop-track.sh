@@ -15,9 +15,7 @@ writers() { # starts them on a new image, in their cgroup
         "$PLOOP" create a.img --size $SIZE && "$PLOOP" mount a.img m || return 1
         (echo $BASHPID >"$CG/cgroup.procs" && exec "$B/tests/harsh-writer" m 600 "$@") >writer.log 2>&1 &
         WRITER=$!
-        local i
-        for i in {1..100}; do [ -e m/direct-5 ] && return 0; sleep 0.05; done
-        return 1
+        wait_for 60 test -e m/direct-5
 }
 
 # stop: ends the writers; WHY is what is wrong with them or the image. Not for a subshell: only a parent can wait.
@@ -37,7 +35,7 @@ stop() {
 copy() {
         local name=$1 want=$2 rounds=$3 mode=$4 why="" code
         writers ${5:+"$5"} || { result "$name" "no writers: $(cat writer.log)"; return; }
-        timeout 120 "$B/tests/ploop-copier" m a.img b.img "$rounds" "$mode" "$CG" >copier.log 2>&1
+        timeout 400 "$B/tests/ploop-copier" m a.img b.img "$rounds" "$mode" "$CG" >copier.log 2>&1
         code=$?
         if [ $code = 10 ]; then
                 stop
@@ -53,25 +51,23 @@ copy() {
 # killed NAME MODE: a copier that is killed leaves no program and no device; one killed in its last round leaves a frozen
 # file system, which one FITHAW makes good again.
 killed() {
-        local name=$1 mode=$2 why="" before during i pid
+        local name=$1 mode=$2 why="" before during pid
         before=$("$B/tests/ploop-probe" maps $WORDS)
         writers || { result "$name" "no writers: $(cat writer.log)"; return; }
         : >copier.log # what the one before has said would be taken for its word until it runs
         "$B/tests/ploop-copier" m a.img b.img 3 "$mode" "$CG" >copier.log 2>&1 &
         pid=$!
-        for i in {1..300}; do grep -q stalled copier.log && break; sleep 0.1; done
-        grep -q stalled copier.log || why+="it did not come so far: $(cat copier.log);"
+        wait_for 120 grep -q stalled copier.log || why+="it did not come so far: $(cat copier.log);"
         during=$("$B/tests/ploop-probe" maps $WORDS)
         { kill -KILL $pid; wait $pid; } 2>/dev/null
         [ "$during" -gt "$before" ] || why+="no tracker was seen;"
-        for i in {1..50}; do [ "$("$B/tests/ploop-probe" maps $WORDS)" -le "$before" ] && break; sleep 0.1; done
-        [ "$("$B/tests/ploop-probe" maps $WORDS)" -le "$before" ] || why+="the tracker is still there;"
+        wait_for 30 eval '[ "$("$B/tests/ploop-probe" maps $WORDS)" -le "$before" ]' || why+="the tracker is still there;"
         if [ "$mode" = stall-frozen ]; then
                 fsfreeze -f m 2>/dev/null && why+="it was not frozen;"
                 fsfreeze -u m || why+="it cannot be thawed;"
         fi
         echo 0 >"$CG/cgroup.freeze"
-        rm -f m/mark && timeout -s KILL 10 touch m/mark || why+="it cannot be written;"
+        rm -f m/mark && timeout -s KILL 60 touch m/mark || why+="it cannot be written;"
         stop
         why+=$WHY
         result "$name" "$why"
@@ -80,7 +76,7 @@ killed() {
 probe() { # probe NAME: on a file system of its own
         local why="" code
         "$PLOOP" create o.img --size 200M && "$PLOOP" mount o.img m || why="no image"
-        why+=$(timeout 60 "$B/tests/ploop-probe" "$1" m 2>&1)
+        why+=$(timeout 300 "$B/tests/ploop-probe" "$1" m 2>&1)
         code=$?
         [ $code = 0 ] || [ $code = 77 ] || why+=" ended with $code"
         "$PLOOP" umount m || why+=" cannot unmount"
