@@ -270,7 +270,7 @@ static int capture_open(struct capture *c, int *ret_write, struct err *err)
 }
 
 /* c[0] is standard error, c[1], if n is 2, standard output. */
-static int run(const char *const *argv, struct capture *c, size_t n, int *ret_status, struct err *err)
+static int run(const char *const *argv, int in, struct capture *c, size_t n, int *ret_status, struct err *err)
 {
         _cleanup_close_ int w0 = -1, w1 = -1, pidfd = -1;
         int r = capture_open(&c[0], &w0, err);
@@ -279,7 +279,7 @@ static int run(const char *const *argv, struct capture *c, size_t n, int *ret_st
                 r = capture_open(&c[1], &w1, err);
         if (r < 0)
                 return r;
-        struct spawn s = {.argv = argv, .in = -1, .out = w1, .errfd = w0};
+        struct spawn s = {.argv = argv, .in = in, .out = w1, .errfd = w0};
         r = spawn_start(&s, &pidfd, err);
         if (r < 0)
                 return r;
@@ -320,7 +320,7 @@ static int failed(int code, const char *name, int status, char *text, struct err
 int spawn_run(const char *const *argv, int *ret_status, struct err *err)
 {
         struct capture c = {.fd = -1, .max = STDERR_MAX, .keep_tail = true};
-        int status = 0, r = run(argv, &c, 1, &status, err);
+        int status = 0, r = run(argv, -1, &c, 1, &status, err);
 
         if (r == 0) {
                 *ret_status = status;
@@ -331,15 +331,20 @@ int spawn_run(const char *const *argv, int *ret_status, struct err *err)
         return r;
 }
 
-int spawn_check(int code, const char *const *argv, struct err *err)
+int spawn_check_in(int code, const char *const *argv, int in, struct err *err)
 {
         struct capture c = {.fd = -1, .max = STDERR_MAX, .keep_tail = true};
-        int status = 0, r = run(argv, &c, 1, &status, err);
+        int status = 0, r = run(argv, in, &c, 1, &status, err);
 
         if (r == 0 && status)
                 r = failed(code, argv[0], status, c.text.s, err);
         captures_done(&c, 1);
         return r;
+}
+
+int spawn_check(int code, const char *const *argv, struct err *err)
+{
+        return spawn_check_in(code, argv, -1, err);
 }
 
 int spawn_output(const char *const *argv, char **ret, struct err *err)
@@ -348,7 +353,7 @@ int spawn_output(const char *const *argv, char **ret, struct err *err)
                 {.fd = -1, .max = STDERR_MAX, .keep_tail = true},
                 {.fd = -1, .max = STDOUT_MAX},
         };
-        int status = 0, r = run(argv, c, 2, &status, err);
+        int status = 0, r = run(argv, -1, c, 2, &status, err);
 
         if (r == 0 && status)
                 r = failed(EX_FAIL, argv[0], status, c[0].text.s, err);

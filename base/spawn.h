@@ -19,5 +19,7 @@ int spawn_start(const struct spawn *s, int *ret_pidfd, struct err *err);
 int spawn_run(const char *const *argv, int *ret_status, struct err *err);
 /* The same and a non-zero status is an error of code `code` with the program's last line of stderr as the reason. */
 int spawn_check(int code, const char *const *argv, struct err *err);
+/* The same with a descriptor of ours as its standard input, which it holds also after we have died: a lock on it lasts. */
+int spawn_check_in(int code, const char *const *argv, int in, struct err *err);
 /* Standard output of a program, at most 1 MiB, NUL-terminated; caller frees. */
 int spawn_output(const char *const *argv, char **ret, struct err *err);

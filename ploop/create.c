@@ -7,8 +7,9 @@
  * is new, so they read as zeroes, and the size makes no difference. metadata_csum_seed lets a clone change its UUID
  * while it is mounted. No blocks are reserved for root: nobody inside an idmapped container is that root.
  *
- * mke2fs reopens our own descriptor through /proc, never a path, so that nothing can be put in the file's place.
- * PATH.tmp is locked while it is made: what a killed command left behind is unlocked and gets overwritten.
+ * mke2fs reopens our own descriptor, its standard input, through /proc, never a path, so that nothing can be put in the file's place.
+ * PATH.tmp is locked while it is made: what a killed command left behind is unlocked and gets overwritten. mke2fs outlives a
+ * killed command, and so does the lock that came with the descriptor: two of them never write to one file.
  */
 #include "ploop/ploop.h"
 
@@ -55,19 +56,6 @@ static int exists(const char *path, struct err *err)
         return err ? err_remedy(err, "choose another name or remove it") : -EX_EXISTS;
 }
 
-/* Our own number as this /proc shows it: it may be another pid namespace's. */
-static int proc_fd_path(int fd, char *ret, size_t size, struct err *err)
-{
-        char self[32];
-        ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
-
-        if (n < 0)
-                return err_sys(err, EX_FAIL, errno, "cannot find this process in /proc", "/proc/self");
-        self[n] = '\0';
-        snprintf(ret, size, "/proc/%s/fd/%d", self, fd);
-        return 0;
-}
-
 static int format_uuid(const unsigned char uuid[16], char ret[37], struct err *err)
 {
         static const unsigned char zero[16];
@@ -88,17 +76,15 @@ static int format_uuid(const unsigned char uuid[16], char ret[37], struct err *e
 
 static int run_mke2fs(int fd, const char *path, const struct image_options *o, struct err *err)
 {
-        char file[64], uuid[37];
-        int r = proc_fd_path(fd, file, sizeof(file), err);
+        char uuid[37];
+        int r = format_uuid(o->uuid, uuid, err);
 
-        if (r == 0)
-                r = format_uuid(o->uuid, uuid, err);
         if (r < 0)
                 return r;
         const char *argv[] = {"mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0",
                               "-O", FEATURES, "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0",
-                              "-e", "remount-ro", "-U", uuid, "-L", o->label ? o->label : "", file, NULL};
-        r = spawn_check(EX_DISK, argv, err);
+                              "-e", "remount-ro", "-U", uuid, "-L", o->label ? o->label : "", "/proc/self/fd/0", NULL};
+        r = spawn_check_in(EX_DISK, argv, fd, err);
         if (r == 0)
                 return 0;
         if (err && (strstr(err->why, "No space left") || strstr(err->why, "quota"))) {

@@ -30,6 +30,9 @@ test_create() {
         result create "$why"
 }
 
+# Nobody makes k.img any more: mke2fs outlives a killed command, and has its lock.
+unlocked() { [ ! -e k.img.tmp ] || flock -n k.img.tmp true; }
+
 # An administrator may not lose a file to a temporary name of ours, nor an image to a killed command.
 test_create_killed() {
         local i why="" first
@@ -37,6 +40,7 @@ test_create_killed() {
                 killed_after "0.00$i" "$PLOOP" create k.img --size 1T 2>/dev/null
                 [ -e k.img ] && rm k.img
         done
+        wait_for 30 unlocked || why+="it is locked for ever;"
         why+=$(expect 0 -- "$PLOOP" create k.img --size 64M)
         why+=$(sound k.img)
         rm -f k.img
@@ -50,6 +54,25 @@ test_create_killed() {
         why+=$(expect 0 -- "$PLOOP" create l.img --size 64M)
         [ "$(stat -c %i l.img)" = "$first" ] || why+="it is not the temporary file that was renamed;"
         result create-killed "$why"
+}
+
+# Killed in the middle of mke2fs, which goes on: nobody else writes to that file meanwhile. This mke2fs waits for a word of ours.
+test_create_orphan() {
+        local why=""
+        mount -t tmpfs none /usr/local/sbin && printf '#!/bin/sh\n: >%s/begun\nuntil [ -e %s/go ]; do sleep 0.05; done\nexec %s "$@"\n' \
+                "$DIR" "$DIR" "$(PATH=/usr/sbin:/sbin command -v mke2fs)" >/usr/local/sbin/mke2fs && chmod 755 /usr/local/sbin/mke2fs ||
+                why+="no other mke2fs;"
+        "$PLOOP" create k.img --size 64M &
+        wait_for 30 test -e begun || why+="mke2fs is not run;"
+        { kill -KILL $!; wait $!; } 2>/dev/null
+        umount -l /usr/local/sbin # the script is open
+        why+=$(expect 7 "k.img" -- "$PLOOP" create k.img --size 64M)
+        : >go
+        wait_for 30 unlocked || why+="it is locked for ever;"
+        why+=$(expect 0 -- "$PLOOP" create k.img --size 64M)
+        why+=$(sound k.img)
+        rm -f k.img go begun
+        result create-orphan "$why"
 }
 
 test_create_interrupted() {
@@ -185,6 +208,7 @@ test_faults() {
 
 test_create
 test_create_killed
+test_create_orphan
 test_create_interrupted
 test_create_full
 test_mount

@@ -43,6 +43,19 @@ Test(spawn, check)
         cr_assert_str_eq(e.why, "exit status 1");
 }
 
+Test(spawn, check_in)
+{
+        struct err e = {};
+        int p[2];
+
+        cr_assert_eq(pipe(p), 0);
+        cr_assert_eq(write(p[1], "word\n", 5), 5);
+        cr_assert_eq(spawn_check_in(EX_DISK, SH("read w; echo got $w >&2; exit 1"), p[0], &e), -EX_DISK);
+        cr_assert_str_eq(e.why, "got word");
+        close(p[0]);
+        close(p[1]);
+}
+
 Test(spawn, missing_program)
 {
         struct err e = {};
