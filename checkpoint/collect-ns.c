@@ -33,6 +33,8 @@
 
 static const char *const ns_file[NS_N] = { "user", "mnt", "pid", "net", "uts", "ipc", "cgroup", "time" };
 
+struct ns_inos { uint64_t ino[NS_N]; };   /* of a process */
+
 static int ns_ino(int procfd, const char *file, uint64_t *ret, struct err *err)
 {
         char name[24], link[64];
@@ -98,15 +100,15 @@ static int refuse_own(const struct dump_task *t, size_t thread, const char *file
 
 /* What one thread alone has entered, and where children would be born, differ from the process's own namespaces only by unshare(2)
  * or setns(2). A pid namespace that has no init yet shows no link at all. */
-static int check_own(const struct dump_task *t, size_t thread, struct err *err)
+static int check_own(const struct dump_task *t, size_t thread, const struct ns_inos *as, struct err *err)
 {
-        static const struct { const char *file, *as; bool others; } own[] = {
-                { "pid_for_children", "pid", false }, { "time_for_children", "time", false },
-                { "net", "net", true }, { "uts", "uts", true }, { "ipc", "ipc", true }, { "cgroup", "cgroup", true },
+        static const struct { const char *file; enum ns_type as; bool others; } own[] = {
+                { "pid_for_children", NS_PID, false }, { "time_for_children", NS_TIME, false },
+                { "net", NS_NET, true }, { "uts", NS_UTS, true }, { "ipc", NS_IPC, true }, { "cgroup", NS_CGROUP, true },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(own); i++) {
-                uint64_t a = 0, b = 0;
+                uint64_t a = 0;
                 struct err e = {};
                 if (own[i].others && thread == 0)
                         break;
@@ -116,10 +118,7 @@ static int check_own(const struct dump_task *t, size_t thread, struct err *err)
                                 *err = e;
                         return r;
                 }
-                int q = ns_ino(t->procfd, own[i].as, &b, err);
-                if (q < 0)
-                        return q;
-                if (r < 0 || a != b)
+                if (r < 0 || a != as->ino[own[i].as])
                         return refuse_own(t, thread, own[i].file, err);
         }
         return 0;
@@ -128,21 +127,22 @@ static int check_own(const struct dump_task *t, size_t thread, struct err *err)
 int dump_walk_ns(struct dump *d, struct err *err)
 {
         _cleanup_close_ int self = path_open(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY, 0, err);
+        _cleanup_free_ struct ns_inos *in = calloc(d->n_task ? d->n_task : 1, sizeof(*in));
+        int r = 0;
 
-        if (self < 0)
-                return self;
-        for (size_t i = 0; i < d->n_task; i++)
-                for (size_t k = 0; k < d->task[i].n_thread; k++) {
-                        int r = check_own(&d->task[i], k, err);
-                        if (r < 0)
-                                return r;
-                }
+        if (self < 0 || !in)
+                return self < 0 ? self : kind_nomem(err);
+        for (size_t i = 0; i < d->n_task; i++) {
+                for (unsigned t = 0; r >= 0 && t < NS_N; t++)
+                        r = ns_ino(d->task[i].procfd, ns_file[t], &in[i].ino[t], err);
+                for (size_t k = 0; r >= 0 && k < d->task[i].n_thread; k++)
+                        r = check_own(&d->task[i], k, &in[i], err);
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < d->n_task; i++)
                 for (unsigned t = 0; t < NS_N; t++) {
-                        uint64_t ino = 0;
-                        int r = ns_ino(d->task[i].procfd, ns_file[t], &ino, err);
-                        if (r < 0)
-                                return r;
+                        uint64_t ino = in[i].ino[t];
                         struct dump_ns *n = ns_find(d, t, ino);
                         if (!n) {
                                 r = ns_add(d, i, t, ino, self, err);

@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/cgroup.h"
@@ -84,6 +85,17 @@ static int stop_drained(struct dump *d, unsigned ms, struct err *err)
         }
 }
 
+/* A dump holds two descriptors of each process and one of each thread. */
+static void want_files(void)
+{
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+                l.rlim_cur = l.rlim_max;
+                (void)setrlimit(RLIMIT_NOFILE, &l);   /* else the one that is missing says so */
+        }
+}
+
 int session_freeze(const struct subject *s, unsigned ms, struct dump **ret, struct err *err)
 {
         struct dump *d = calloc(1, sizeof(*d));
@@ -92,6 +104,7 @@ int session_freeze(const struct subject *s, unsigned ms, struct dump **ret, stru
                 return kind_nomem(err);
         d->s = *s;
         d->guard = d->guard_pidfd = -1;
+        want_files();
         int r = cpu_flags_read(&d->cpu_flags, err);
         if (r >= 0)
                 r = dump_fresh_settings(d, err);
