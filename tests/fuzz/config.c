@@ -16,7 +16,10 @@ const size_t fuzz_sizes[] = {33, 36, 37, 46, 4097, 1048576, 0};
 
 /* ---- lines ---- */
 
-struct lines { const char *text; size_t size; unsigned n; };
+enum { HOSTNAME, BRIDGE, CPU, IP4, IP6, GW4, GW6, KEYS };
+static const char *const names[KEYS] = {"hostname", "bridge", "cpu", "ip4", "ip6", "gw4", "gw6"};
+
+struct lines { const char *text; size_t size; unsigned n; char *value[KEYS]; };
 
 /* Each entry is where it says that it is. */
 static int each(void *ctx, const struct ini_entry *e, struct err *err)
@@ -41,7 +44,27 @@ static int each(void *ctx, const struct ini_entry *e, struct err *err)
         for (size_t i = 0; i < value; i++)
                 FUZZ_CHECK((unsigned char)e->value[i] >= 0x20 || e->value[i] == '\t');
         l->n = e->line;
+        for (size_t i = 0; i < KEYS; i++)
+                if (strcmp(e->key, names[i]) == 0) {
+                        free(l->value[i]);
+                        l->value[i] = fuzz_string(e->value, value);
+                }
         return 0;
+}
+
+/* What was taken is what the lines say, and all of it. */
+static void check_said(const struct lines *l, const struct ct_config *c)
+{
+        char *const *v = l->value;
+        size_t words = 0;
+
+        FUZZ_CHECK(strcmp(c->hostname, v[HOSTNAME] ? v[HOSTNAME] : "") == 0 && strcmp(c->bridge, v[BRIDGE] ? v[BRIDGE] : "") == 0);
+        FUZZ_CHECK(!v[CPU] == !c->limits.cpu_milli && (!v[IP4] || !strchr(v[IP4], ':')) && (!v[GW4] || !strpbrk(v[GW4], ":/")));
+        FUZZ_CHECK((!v[GW6] || (strchr(v[GW6], ':') && !strchr(v[GW6], '/'))) && !v[GW4] == !c->has_gw4 && !v[GW6] == !c->has_gw6);
+        for (int k = IP4; k <= IP6; k++)
+                for (const char *p = v[k] ? v[k] : ""; *(p += strspn(p, ", \t")); p += strcspn(p, ", \t"))
+                        words++;
+        FUZZ_CHECK(words == c->n_ip4 + c->n_ip6);
 }
 
 /* What was taken has no line without a form. */
@@ -206,6 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int r = ct_config_parse((const char *)data, size, "f", c, e);
         if (r == 0) {
                 check_values(c);
+                check_said(&l, c);
                 write_and_read(c);
                 edit(text, c);
                 ct_config_done(c);
@@ -213,6 +237,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 FUZZ_CHECK(r == -EX_CONFIG && strncmp(e->on, "f:", 2) == 0 && e->why[0]);
         }
         as_value(text);
+        for (size_t i = 0; i < KEYS; i++)
+                free(l.value[i]);
         free(text);
         free(e);
         free(c);
