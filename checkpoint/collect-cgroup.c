@@ -130,7 +130,7 @@ static int walk_children(struct walk *w, int fd, const char *path, struct dump_o
 
 static int walk_dir(struct walk *w, int fd, const char *path, uint64_t parent, unsigned depth)
 {
-        struct dump_obj *x;
+        struct dump_obj *x = NULL;
         int r = add_dir(w, path, parent, &x);
 
         w->dirs++;
@@ -254,10 +254,10 @@ static int refuse_populated(struct walk *w, int fd)
                 if (r >= 0 && list[i]->d_type == DT_DIR && !str_eq(name, ".") && !str_eq(name, "..")) {
                         char events[NAME_MAX + 32];
                         _cleanup_free_ char *text = NULL;
-                        struct dump_obj *x;
+                        struct dump_obj *x = NULL;
                         snprintf(events, sizeof(events), "%s/cgroup.events", name);
                         if (path_read(fd, events, &text, NULL, NULL) >= 0 && strstr(text, "populated 1") &&
-                            (r = add_dir(w, name, 0, &x)) >= 0)
+                            (r = add_dir(w, name, 0, &x)) >= 0 && x)
                                 x->o.facts.cgroup.odd = "processes in a cgroup below its own, and no cgroup namespace";
                 }
                 free(list[i]);

@@ -65,7 +65,7 @@ static void mine(void *arg, const char *line)
                         snprintf(key + 3 + 2 * k, 3, "%02x", ip[k]);
                 if (!strstr(line, key) || head[0] != (six ? AF_INET6 : AF_INET))
                         continue;
-                snprintf(text, sizeof(text), "%s: state %u flags %x %s", all[i].ip, head[8] & (NUD_PERMANENT | NUD_NOARP), head[10],
+                snprintf(text, sizeof(text), "%s: state %u flags %x %.512s", all[i].ip, head[8] & (NUD_PERMANENT | NUD_NOARP), head[10],
                          all[i].ext ? strstr(line, " 15=") : line + 24);
                 lines_add(arg, text);
         }
