@@ -25,7 +25,7 @@ for t in json.load(sys.stdin):
 # May a program of this name hold a test that -k asked for? "prog.test" asks for prog.
 may_match() {
         local f=${T_FILTER#*/}
-        [ -z "$T_FILTER" ] || [[ "$T_SUITE/$1" == *"$T_FILTER"* || $f == "$1".* || $f == "$1"/* ]]
+        [ -z "$T_FILTER" ] || [[ "$T_SUITE/$1/" == *"$T_FILTER"* || $f == "$1".* || $f == "$1"/* ]]
 }
 
 needs_root() { [ "$(id -u)" = 0 ] || { echo "skip suite: it needs root"; exit 0; }; }
