@@ -37,14 +37,18 @@ vm_fetch() {
         rm -rf "${VM_DIR:?}/$package" && mv "$tmp/tree" "$VM_DIR/$package" && rm -rf "$tmp"
 }
 
+# The newest of those that were fetched before.
+vm_kept() { find "$VM_DIR" -mindepth 2 -maxdepth 2 -path '*/linux-image-6.1*/boot' | sort -V | tail -n 1 | sed 's|/boot$||; s|.*/||'; }
+
 vm_kernel() {
         local package
-        package=$(vm_package) || { vm_fail "no 6.1 cloud kernel in the package lists"; return 1; }
+        package=$(vm_package)
         mkdir -p "$VM_DIR" || return 1
-        (
-                flock 9
-                [ -d "$VM_DIR/$package/boot" ] || vm_fetch "$package"
-        ) 9>"$VM_DIR/lock" || { vm_fail "$package could not be fetched"; return 1; }
+        if [ -z "$package" ] || ! (flock 9; [ -d "$VM_DIR/$package/boot" ] || vm_fetch "$package") 9>"$VM_DIR/lock"; then
+                package=$(vm_kept)
+                [ -n "$package" ] || { vm_fail "Debian's 6.1 cloud kernel is not in the package lists, or could not be fetched"; return 1; }
+                echo "vm: Debian's archive is out of reach: $package, fetched before, is taken" >&2
+        fi
         VM_KERNEL=$(echo "$VM_DIR/$package"/boot/vmlinuz-*)
         VM_MODULES=$(echo "$VM_DIR/$package"/lib/modules/*)
         [ -f "$VM_KERNEL" ] && [ -d "$VM_MODULES" ]
