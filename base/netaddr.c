@@ -27,68 +27,6 @@ static size_t addr_len(int family)
         return family == AF_INET6 ? 16 : 4;
 }
 
-const char *nl_ip_text(const struct ip_prefix *ip, char ret[NL_IP_TEXT])
-{
-        _cleanup_nladdr_ struct libnl_addr *a = nl_addr_from(ip);
-
-        if (!a || !nl_addr2str(a, ret, NL_IP_TEXT))
-                str_copy(ret, NL_IP_TEXT, "?");
-        return ret;
-}
-
-struct libnl_addr *nl_addr_from(const struct ip_prefix *ip)
-{
-        struct libnl_addr *a = nl_addr_build(ip->family, ip->addr, addr_len(ip->family));
-
-        if (a)
-                nl_addr_set_prefixlen(a, (int)ip->bits);
-        return a;
-}
-
-bool nl_addr_to(struct libnl_addr *a, struct ip_prefix *ret)
-{
-        struct ip_prefix ip = {};
-
-        if (!a)
-                return false;
-        ip.family = nl_addr_get_family(a);
-        if (ip.family != AF_INET && ip.family != AF_INET6)
-                return false;
-        size_t n = nl_addr_get_len(a);
-        if (n > addr_len(ip.family))
-                return false;
-        if (n) /* none: the default route */
-                memcpy(ip.addr, nl_addr_get_binary_addr(a), n);
-        ip.bits = nl_addr_get_prefixlen(a);
-        *ret = ip;
-        return true;
-}
-
-static int no_memory(struct err *err, const char *what)
-{
-        return nl_failed(err, NLE_NOMEM, what, "");
-}
-
-/* A list that grows by one element at a time. */
-struct list {
-        void *v;
-        size_t n, cap, size;
-};
-
-static int list_add(struct list *l, const void *x)
-{
-        if (l->n == l->cap) {
-                size_t cap = l->cap ? l->cap * 2 : 16;
-                void *v = reallocarray(l->v, cap, l->size);
-                if (!v)
-                        return -NLE_NOMEM;
-                l->v = v;
-                l->cap = cap;
-        }
-        memcpy((char *)l->v + l->n++ * l->size, x, l->size);
-        return 0;
-}
-
 /* ---- reading addresses ---- */
 
 static bool get_ip(const struct nlattr *a, int family, struct ip_prefix *ret)
@@ -200,49 +138,36 @@ int nl_addr_read(const struct nlmsghdr *h, struct nl_addr *ret, uint32_t *ret_in
         return why ? -EX_UNSUPPORTED : 1;
 }
 
-struct addrs { struct list l; const struct nl_names *names; bool no_memory; struct ip_prefix bad; const char *why; };
-
 static void on_addr(const struct nlmsghdr *h, void *arg)
 {
-        struct addrs *all = arg;
+        struct nl_found *all = arg;
         struct nl_addr a = {};
         uint32_t index = 0;
         const char *why = NULL;
-        int r = nl_addr_read(h, &a, &index, &why);
+        int q = nl_addr_read(h, &a, &index, &why);
 
-        if (r < 0 && !all->why) {
-                all->why = why;
-                all->bad = a.ip;
-        }
-        if (r != 1)
-                return;
         str_copy(a.link, sizeof(a.link), nl_name(all->names, (int)index));
         if (str_eq(a.label, a.link))
                 a.label[0] = '\0';
-        all->no_memory |= list_add(&all->l, &a) < 0;
+        nl_found_add(all, q, &a, &a.ip, why);
 }
 
 int nl_addrs(struct nl *n, struct nl_addr **ret, size_t *ret_n, struct err *err)
 {
-        static const char what[] = "cannot list the addresses";
         _cleanup_nlnames_ struct nl_names *names = NULL;
         struct ifaddrmsg i = {};
-        char on[NL_IP_TEXT];
         int r = nl_names_read(n, &names, err);
 
         if (r < 0)
                 return r;
-        struct addrs all = {.l = {.size = sizeof(struct nl_addr)}, .names = names};
+        struct nl_found all = {.size = sizeof(struct nl_addr), .names = names};
         r = nl_ask(n, RTM_GETADDR, &i, sizeof(i), on_addr, &all);
-        if (r == 0 && !all.no_memory && !all.why) {
-                *ret = all.l.v;
-                *ret_n = all.l.n;
-                return 0;
+        r = nl_found_end(&all, r, "cannot list the addresses", "cannot keep an address", err);
+        if (r == 0) {
+                *ret = all.v;
+                *ret_n = all.n;
         }
-        free(all.l.v);
-        if (r < 0 || all.no_memory)
-                return r < 0 ? nl_failed(err, r, what, "") : no_memory(err, what);
-        return err_set(err, EX_UNSUPPORTED, "cannot keep an address", all.why, "%s", nl_ip_text(&all.bad, on));
+        return r;
 }
 
 /* ---- changing addresses ---- */

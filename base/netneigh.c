@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * rtnetlink: neighbours (base/netlink.h). Messages are read attribute by attribute: libnl-route knows neither who made an entry nor
- * that the kernel is to keep it resolved (NTF_EXT_MANAGED, 5.16).
+ * that the kernel is to keep it resolved (NTF_EXT_MANAGED, 5.16). It builds those that are added.
  *
  * Kernel facts (6.18): the dump shows entries of every state, those too that arp_constructor() and ndisc_constructor() make of
  * their own accord, with NUD_NOARP; nothing in the answer tells these from others, their addresses do. An entry that is managed,
@@ -16,6 +16,9 @@
 #include <string.h>
 
 #include "base/str.h"
+
+DEFINE_CLEANUP(struct rtnl_neigh *, rtnl_neigh_put)
+#define _cleanup_rtneigh_ CLEANUP(rtnl_neigh_putp)
 
 #define FLAGS_KEPT (NTF_EXT_LEARNED | NTF_ROUTER)
 #define FLAGS_REPORTED NTF_OFFLOADED
@@ -80,94 +83,72 @@ int nl_neigh_read(const struct nlmsghdr *h, struct nl_neigh *ret, uint32_t *ret_
         return why ? -EX_UNSUPPORTED : 1;
 }
 
-struct neighs {
-        const struct nl_names *names;
-        struct nl_neigh *v;
-        size_t n, cap;
-        bool no_memory;
-        struct nl_neigh bad;
-        const char *why;
-};
-
 static void on_neigh(const struct nlmsghdr *h, void *arg)
 {
-        struct neighs *all = arg;
+        struct nl_found *all = arg;
         struct nl_neigh x = {};
         uint32_t index = 0;
         const char *why = NULL;
         int q = nl_neigh_read(h, &x, &index, &why);
 
-        if (q < 0 && !all->why) {
-                all->why = why;
-                all->bad = x;
-        }
-        if (q != 1 || all->no_memory)
-                return;
         str_copy(x.link, sizeof(x.link), nl_name(all->names, (int)index));
-        if (all->n == all->cap) {
-                size_t cap = all->cap ? all->cap * 2 : 32;
-                struct nl_neigh *v = reallocarray(all->v, cap, sizeof(*v));
-                if (!v) {
-                        all->no_memory = true;
-                        return;
-                }
-                all->v = v;
-                all->cap = cap;
-        }
-        all->v[all->n++] = x;
+        nl_found_add(all, q, &x, &x.ip, why);
 }
 
 int nl_neighs(struct nl *n, struct nl_neigh **ret, size_t *ret_n, struct err *err)
 {
-        static const char what[] = "cannot list the neighbours";
         _cleanup_nlnames_ struct nl_names *names = NULL;
         struct ndmsg m = {};
-        char on[NL_IP_TEXT];
         int r = nl_names_read(n, &names, err);
 
         if (r < 0)
                 return r;
-        struct neighs all = {.names = names};
+        struct nl_found all = {.size = sizeof(struct nl_neigh), .names = names};
         r = nl_ask(n, RTM_GETNEIGH, &m, sizeof(m), on_neigh, &all);
-        if (r == 0 && all.no_memory)
-                r = -NLE_NOMEM;
-        if (r == 0 && !all.why) {
+        r = nl_found_end(&all, r, "cannot list the neighbours", "cannot keep a neighbour", err);
+        if (r == 0) {
                 *ret = all.v;
                 *ret_n = all.n;
-                return 0;
         }
-        free(all.v);
-        if (r < 0)
-                return nl_failed(err, r, what, "");
-        return err_set(err, EX_UNSUPPORTED, "cannot keep a neighbour", all.why, "%s", nl_ip_text(&all.bad.ip, on));
+        return r;
 }
 
-static bool put_neigh(struct nl_msg *m, const struct nl_neigh *x, int index)
+/* libnl-route's message, and behind it what libnl-route does not know. */
+static int build(const struct nl_neigh *x, int index, struct nl_msg **ret)
 {
-        struct ndmsg head = {.ndm_family = (unsigned char)x->ip.family, .ndm_ifindex = index, .ndm_state = x->state,
-                             .ndm_flags = (unsigned char)((x->router ? NTF_ROUTER : 0) | (x->learned ? NTF_EXT_LEARNED : 0))};
+        _cleanup_rtneigh_ struct rtnl_neigh *g = rtnl_neigh_alloc();
+        _cleanup_nladdr_ struct libnl_addr *ip = nl_addr_from(&x->ip);
+        _cleanup_nladdr_ struct libnl_addr *mac = nl_addr_build(AF_LLC, x->mac, sizeof(x->mac));
 
-        return nlmsg_append(m, &head, sizeof(head), NLMSG_ALIGNTO) == 0 &&
-               nla_put(m, NDA_DST, x->ip.family == AF_INET6 ? 16 : 4, x->ip.addr) == 0 &&
-               (x->no_mac || nla_put(m, NDA_LLADDR, sizeof(x->mac), x->mac) == 0) &&
-               (!x->protocol || nla_put_u8(m, NDA_PROTOCOL, x->protocol) == 0) &&
-               (!x->managed || nla_put_u32(m, NDA_FLAGS_EXT, NTF_EXT_MANAGED) == 0);
+        if (!g || !ip || !mac)
+                return -NLE_NOMEM;
+        rtnl_neigh_set_ifindex(g, index);
+        rtnl_neigh_set_state(g, x->state);
+        rtnl_neigh_set_flags(g, (unsigned)((x->router ? NTF_ROUTER : 0) | (x->learned ? NTF_EXT_LEARNED : 0)));
+        if (!x->no_mac)
+                rtnl_neigh_set_lladdr(g, mac);
+        int r = rtnl_neigh_set_dst(g, ip);
+        if (r == 0)
+                r = rtnl_neigh_build_add_request(g, NLM_F_CREATE | NLM_F_REPLACE, ret);
+        if (r == 0 && x->protocol)
+                r = nla_put_u8(*ret, NDA_PROTOCOL, x->protocol);
+        if (r == 0 && x->managed)
+                r = nla_put_u32(*ret, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
+        return r;
 }
 
 int nl_neigh_add(struct nl *n, const struct nl_neigh *x, struct err *err)
 {
-        static const char what[] = "cannot add a neighbour";
         struct nl_msg *m = NULL;
         char on[NL_IP_TEXT];
         int index = nl_index(n, x->link, err);
 
         if (index < 0)
                 return index;
-        m = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
-        if (!m || !put_neigh(m, x, index)) {
+        int r = build(x, index, &m);
+        if (r == 0)
+                r = nl_send_sync(n->sock, m);   /* frees it */
+        else
                 nlmsg_free(m);
-                return nl_failed(err, NLE_NOMEM, what, "");
-        }
-        int q = nl_send_sync(n->sock, m);   /* frees it */
-        return q < 0 ? nl_failed(err, q, what, nl_ip_text(&x->ip, on)) : 0;
+        return r < 0 ? nl_failed(err, r, "cannot add a neighbour", nl_ip_text(&x->ip, on)) : 0;
 }

@@ -187,67 +187,35 @@ int nl_route_read(const struct nlmsghdr *h, struct nl_route *ret, uint32_t *ret_
         return why ? -EX_UNSUPPORTED : 1;
 }
 
-struct routes {
-        const struct nl_names *names;
-        struct nl_route *v;
-        size_t n, cap;
-        bool no_memory;
-        struct nl_route bad;
-        const char *why;
-};
-
 static void on_route(const struct nlmsghdr *h, void *arg)
 {
-        struct routes *all = arg;
+        struct nl_found *all = arg;
         struct nl_route r = {};
         uint32_t index = 0;
         const char *why = NULL;
         int q = nl_route_read(h, &r, &index, &why);
 
-        if (q < 0 && !all->why) {
-                all->why = why;
-                all->bad = r;
-        }
-        if (q != 1 || all->no_memory)
-                return;
         if (index)
                 str_copy(r.link, sizeof(r.link), nl_name(all->names, (int)index));
-        if (all->n == all->cap) {
-                size_t cap = all->cap ? all->cap * 2 : 32;
-                struct nl_route *v = reallocarray(all->v, cap, sizeof(*v));
-                if (!v) {
-                        all->no_memory = true;
-                        return;
-                }
-                all->v = v;
-                all->cap = cap;
-        }
-        all->v[all->n++] = r;
+        nl_found_add(all, q, &r, &r.dst, why);
 }
 
 int nl_routes(struct nl *n, struct nl_route **ret, size_t *ret_n, struct err *err)
 {
-        static const char what[] = "cannot list the routes";
         _cleanup_nlnames_ struct nl_names *names = NULL;
         struct rtmsg t = {};
-        char on[NL_IP_TEXT];
         int r = nl_names_read(n, &names, err);
 
         if (r < 0)
                 return r;
-        struct routes all = {.names = names};
+        struct nl_found all = {.size = sizeof(struct nl_route), .names = names};
         r = nl_ask(n, RTM_GETROUTE, &t, sizeof(t), on_route, &all);
-        if (r == 0 && all.no_memory)
-                r = -NLE_NOMEM;
-        if (r == 0 && !all.why) {
+        r = nl_found_end(&all, r, "cannot list the routes", "cannot keep a route", err);
+        if (r == 0) {
                 *ret = all.v;
                 *ret_n = all.n;
-                return 0;
         }
-        free(all.v);
-        if (r < 0)
-                return nl_failed(err, r, what, "");
-        return err_set(err, EX_UNSUPPORTED, "cannot keep a route", all.why, "%s", nl_ip_text(&all.bad.dst, on));
+        return r;
 }
 
 /* ---- changing ---- */
