@@ -16,17 +16,15 @@
 #include "base/sys.h"
 #include "checkpoint/collect.h"
 
-/* A mount of the queues of the namespace that we are in; 1: this kernel has none. */
-static int mount_queues(int *ret, struct err *err)
+/* A mount of the queues of the namespace that we are in, -1: this kernel has none. */
+static int mount_queues(void *ctx, struct err *err)
 {
         struct err e = {};
-        int fd = mount_new("mqueue", "mqueue", NULL, 0, &e);
+        int *ret = ctx, fd = mount_new("mqueue", "mqueue", NULL, 0, &e);
 
-        if (fd < 0 && (e.sys == ENODEV || e.sys == -ENODEV))
-                return 1;
-        if (fd < 0)
+        if (fd < 0 && e.sys != ENODEV)
                 return err_take(err, &e);
-        *ret = fd;
+        *ret = fd < 0 ? -1 : fd;
         return 0;
 }
 
@@ -36,7 +34,7 @@ static int any_file(int mount, bool *ret, struct err *err)
         _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
         if (!dir)
-                return err_sys(err, EX_FAIL, errno, "cannot look for message queues", "%s", "mqueue");
+                return err_sys(err, EX_FAIL, fd < 0 ? fd : errno, "cannot look for message queues", "%s", "mqueue");
         fd = -1;
         for (const struct dirent *e; (e = readdir(dir));)
                 *ret |= e->d_name[0] != '.' || (e->d_name[1] && (e->d_name[1] != '.' || e->d_name[2]));
@@ -45,21 +43,12 @@ static int any_file(int mount, bool *ret, struct err *err)
 
 int dump_queues(int procfd, bool *ret, struct err *err)
 {
-        _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/thread-self/ns/ipc", O_RDONLY, 0, err);
-        _cleanup_close_ int theirs = own < 0 ? -1 : path_open(procfd, "ns/ipc", O_RDONLY, 0, err);
+        _cleanup_close_ int theirs = path_open(procfd, "ns/ipc", O_RDONLY, 0, err);
         _cleanup_close_ int mount = -1;
 
         if (theirs < 0)
-                return own < 0 ? own : theirs;
-        int r = sys_setns(theirs, CLONE_NEWIPC);
-        if (r < 0)
-                return err_sys(err, EX_FAIL, r, "cannot enter the container's ipc namespace", "%s", "");
-        r = mount_queues(&mount, err);
-        int q = sys_setns(own, CLONE_NEWIPC);
-        for (int i = 0; q < 0 && i < 3; i++)   /* staying there would be worse than anything else */
-                q = setns(own, CLONE_NEWIPC) < 0 ? q : 0;
-        if (r >= 0 && q < 0)
-                return err_sys(err, EX_FAIL, q, "cannot leave the container's ipc namespace", "%s", "");
+                return theirs;
+        int r = dump_within(theirs, CLONE_NEWIPC, mount_queues, &mount, err);
         *ret = false;
-        return r < 0 ? r : r == 1 ? 0 : any_file(mount, ret, err);
+        return r < 0 || mount < 0 ? r : any_file(mount, ret, err);
 }

@@ -4,7 +4,9 @@
 
 #include "checkpoint/dump-int.h"
 
-/* netsock.c: a netlink socket in the namespace of `netns`, or in our own for -1: a thread-less setns and back. */
+/* within.c. Makes the call in the namespace `ns` of type CLONE_NEWNET or CLONE_NEWIPC (-1: where we are) and comes back; what it returns. */
+int dump_within(int ns, int type, int (*call)(void *ctx, struct err *err), void *ctx, struct err *err);
+/* A netlink socket of the namespace `netns`, or of our own for -1. */
 int dump_netlink(int netns, int protocol, struct err *err);
 
 /* collect.c: WALK and CLAIM */

@@ -6,40 +6,20 @@
  * Compared with one of the node's, a value that the program has chosen could pass for the default, and come back as the
  * container's.
  */
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
 
-#include "base/cleanup.h"
-#include "base/path.h"
+#include "base/fd.h"
 #include "base/sys.h"
+#include "checkpoint/collect.h"
 #include "checkpoint/dump-int.h"
 
-/* In the container's namespace, from which this thread comes back; where that is the node's own it stays. */
-static int socket_there(const struct dump *d, const struct file_facts *f, struct err *err)
+static int make(void *ctx, struct err *err)
 {
-        int netns = -1;
+        struct fresh_socket *x = ctx;
 
-        for (size_t i = 0; i < d->n_ns; i++)
-                if (d->ns[i].type == NS_NET && !d->ns[i].external)
-                        netns = d->ns[i].fd;
-        if (netns < 0)
-                return sys_socket(f->family, f->type, f->protocol);
-        _cleanup_close_ int own = path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, err);
-        if (own < 0)
-                return own;
-        int r = sys_setns(netns, CLONE_NEWNET);
-        if (r < 0)
-                return err_sys(err, EX_FAIL, r, "cannot enter the container's network namespace", "%s", "");
-        int fd = sys_socket(f->family, f->type, f->protocol);
-        int q = sys_setns(own, CLONE_NEWNET);
-        for (int i = 0; q < 0 && i < 3; i++)   /* staying there would be worse than anything else */
-                q = setns(own, CLONE_NEWNET) < 0 ? q : 0;
-        if (q < 0) {
-                fd_close(fd);
-                return err_sys(err, EX_FAIL, q, "cannot leave the container's network namespace", "%s", "");
-        }
-        return fd;
+        x->fd = sys_socket(x->family, x->type, x->protocol);
+        return x->fd < 0 ? err_sys(err, EX_FAIL, x->fd, "cannot make a socket to compare with", "family %d, type %d", x->family, x->type) : 0;
 }
 
 int dump_fresh_socket(struct dump *d, const struct obj *o, struct err *err)
@@ -53,9 +33,16 @@ int dump_fresh_socket(struct dump *d, const struct obj *o, struct err *err)
         }
         if (d->n_fresh_socket == ELEMENTSOF(d->fresh_socket))
                 return err_set(err, EX_FAIL, "cannot make a socket to compare with", "there are too many types of them", "%s", f->link);
-        int fd = socket_there(d, f, err);
-        if (fd < 0)
-                return err_is_set(err) ? fd : err_sys(err, EX_FAIL, fd, "cannot make a socket to compare with", "%s", f->link);
-        d->fresh_socket[d->n_fresh_socket++] = (struct fresh_socket){ f->family, f->type, f->protocol, fd };
-        return fd;
+        struct fresh_socket made = { f->family, f->type, f->protocol, -1 };
+        int netns = -1;   /* the node's own */
+        for (size_t i = 0; i < d->n_ns; i++)
+                if (d->ns[i].type == NS_NET && !d->ns[i].external)
+                        netns = d->ns[i].fd;
+        int r = dump_within(netns, CLONE_NEWNET, make, &made, err);
+        if (r < 0) {
+                fd_close(made.fd);
+                return r;
+        }
+        d->fresh_socket[d->n_fresh_socket++] = made;
+        return made.fd;
 }
