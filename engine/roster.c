@@ -29,21 +29,29 @@ static bool moved_away(struct node *n, const char *dir)
         return gone;
 }
 
+static DIR *open_cts(struct node *n, struct err *err)
+{
+        _cleanup_close_ int fd = path_open(n->cts, ".", O_RDONLY | O_DIRECTORY, 0, err);
+        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+        if (d)
+                fd = -1;   /* it is the stream's */
+        else if (fd >= 0)
+                (void)err_sys(err, EX_FAIL, errno, "cannot list", LIB_DIR "/ct");
+        return d;
+}
+
 /* The configuration of every container that is this node's, those on their way in included. A broken one is left out: its own
  * commands tell. */
 static int each_config(struct node *n, int (*each)(void *ctx, const char *name, const struct ct_config *c, struct err *err),
                        void *ctx, struct err *err)
 {
-        _cleanup_close_ int fd = path_open(n->cts, ".", O_RDONLY | O_DIRECTORY, 0, err);
+        _cleanup_closedir_ DIR *d = open_cts(n, err);
         struct dirent *e;
         int r = 0;
 
-        if (fd < 0)
-                return fd;
-        _cleanup_closedir_ DIR *d = fdopendir(fd);
         if (!d)
-                return err_sys(err, EX_FAIL, errno, "cannot list", LIB_DIR "/ct");
-        fd = -1;
+                return -EX_FAIL;
         while (r == 0 && (e = readdir(d))) {
                 _cleanup_free_ char *text = NULL;
                 char path[300], name[CT_NAME_MAX + 1];
@@ -165,17 +173,13 @@ static int by_name(const void *a, const void *b)
 
 int ct_names(struct node *n, char ***ret, size_t *ret_n, struct err *err)
 {
-        _cleanup_close_ int fd = path_open(n->cts, ".", O_RDONLY | O_DIRECTORY, 0, err);
+        _cleanup_closedir_ DIR *d = open_cts(n, err);
         char **names = NULL;
         size_t count = 0, cap = 0;
         struct dirent *e;
 
-        if (fd < 0)
-                return fd;
-        _cleanup_closedir_ DIR *d = fdopendir(fd);
         if (!d)
-                return err_sys(err, EX_FAIL, errno, "cannot list", LIB_DIR "/ct");
-        fd = -1;
+                return -EX_FAIL;
         while ((e = readdir(d))) {
                 if (parse_label(e->d_name, NULL) < 0)
                         continue;
