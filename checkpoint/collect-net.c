@@ -255,7 +255,7 @@ static int static_multicast(int procfd, struct world_seen *s, struct err *err)
         int r = proc_read(procfd, "net/dev_mcast", &text, &len, &e);
 
         if (r < 0)
-                return e.sys == ENOENT || e.sys == -ENOENT ? 1 : err_take(err, &e);
+                return e.sys == ENOENT ? 1 : err_take(err, &e);
         if (mcast_by_hand(text))
                 s->other = "link-layer multicast addresses of its own (ip maddr)";
         return 0;
@@ -268,26 +268,40 @@ static int read_six(int procfd, const char *name, char **ret, struct err *err)
         struct err e = {};
         int r = proc_read(procfd, name, ret, &len, &e);
 
-        return r < 0 && e.sys != ENOENT && e.sys != -ENOENT ? err_take(err, &e) : 0;
+        return r < 0 && e.sys != ENOENT ? err_take(err, &e) : 0;
+}
+
+static int six_anycast(struct nl *nl, const char *text, struct world_seen *s, struct err *err)
+{
+        _cleanup_free_ struct nl_addr *a = NULL;
+        struct err e = {};
+        size_t n = 0;
+
+        if (!nl)
+                return -EX_FAIL;
+        if (nl_addrs(nl, &a, &n, &e) < 0)   /* an address that cannot be held is refused by itself (look_beyond()) */
+                return e.code == EX_UNSUPPORTED ? 0 : err_take(err, &e);
+        if (anycast_by_hand(text, a, n))
+                s->other = "anycast addresses of sockets (IPV6_JOIN_ANYCAST)";
+        return 0;
 }
 
 /* What sockets hold of a namespace and no call shows of the socket. */
 static int six_sockets(struct dump *d, struct dump_obj *x, struct world_seen *s, struct err *err)
 {
         _cleanup_free_ char *anycast = NULL, *labels = NULL;
-        _cleanup_free_ struct nl_addr *a = NULL;
-        size_t n = 0;
         int r = read_six(d->task[0].procfd, "net/anycast6", &anycast, err);
 
         if (r >= 0)
                 r = read_six(d->task[0].procfd, "net/ip6_flowlabel", &labels, err);
-        struct nl *nl = r < 0 || !anycast || !anycast[0] ? NULL : dump_nl(d, &x->o, err);
-        if (r >= 0 && nl && nl_addrs(nl, &a, &n, NULL) >= 0 && anycast_by_hand(anycast, a, n))
-                s->other = "anycast addresses of sockets (IPV6_JOIN_ANYCAST)";
+        if (r >= 0 && anycast && anycast[0])
+                r = six_anycast(dump_nl(d, &x->o, err), anycast, s, err);
+        if (r < 0)
+                return r;
         const char *second = labels ? strchr(labels, '\n') : NULL;
         if (second && second[1])
                 s->other = "flow labels of sockets (IPV6_FLOWLABEL_MGR)";
-        return r;
+        return 0;
 }
 
 /* 1: the older packet filter has a table here. */
@@ -300,7 +314,7 @@ static int old_tables(int procfd, struct err *err)
                 size_t len = 0;
                 struct err e = {};
                 int r = proc_read(procfd, names[i], &text, &len, &e);
-                if (r < 0 && e.sys != ENOENT && e.sys != -ENOENT)
+                if (r < 0 && e.sys != ENOENT)
                         return err_take(err, &e);
                 if (r >= 0 && len > 0)
                         return 1;

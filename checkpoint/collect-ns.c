@@ -113,7 +113,7 @@ static int check_own(const struct dump_task *t, size_t thread, const struct ns_i
                 if (own[i].others && thread == 0)
                         break;
                 int r = ns_ino(t->thread[thread].procfd, own[i].file, &a, &e);
-                if (r < 0 && e.sys != ENOENT && e.sys != -ENOENT) {
+                if (r < 0 && e.sys != ENOENT) {
                         if (err)
                                 *err = e;
                         return r;

@@ -249,7 +249,7 @@ static int autogroups(struct dump *d, struct err *err)
                 size_t len = 0;
                 struct err e = {};
                 int r = proc_read(d->task[i].procfd, "autogroup", &text, &len, &e);
-                if (r < 0 && e.sys != ENOENT && e.sys != -ENOENT)
+                if (r < 0 && e.sys != ENOENT)
                         return err_take(err, &e);
                 const char *nice = r < 0 || !len ? NULL : strstr(text, " nice ");
                 if (nice && !str_eq(nice, " nice 0\n"))

@@ -240,7 +240,7 @@ static int read_timers(struct dump_task *t, struct err *err)
         size_t len = 0;
         int r = proc_read(t->procfd, "timers", &t->timers, &len, &e);
 
-        if (r >= 0 || e.sys == ENOENT || e.sys == -ENOENT)
+        if (r >= 0 || e.sys == ENOENT)
                 return 0;
         if (err)
                 *err = e;

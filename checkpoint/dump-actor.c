@@ -52,10 +52,15 @@ int dump_agents_drop(struct dump *d, struct err *err)
 {
         size_t most = dump_threads(d), n = 0;
         _cleanup_free_ struct tracee **t = calloc(most ? most : 1, sizeof(struct tracee *));
-        int r = t ? 0 : kind_nomem(err);
+        int r = 0;
 
-        for (size_t i = 0; t && i < d->n_task; i++)
-                for (size_t k = 0; k < d->task[i].n_thread; k++)
-                        t[n++] = d->task[i].thread[k].tracee;
-        return r < 0 ? r : tracee_agents_drop(t, n, err);
+        for (size_t i = 0; i < d->n_task; i++)
+                for (size_t k = 0; k < d->task[i].n_thread; k++) {
+                        struct tracee *in = d->task[i].thread[k].tracee;
+                        int q = t || !in ? 0 : tracee_agent_drop(in, r < 0 ? NULL : err);   /* without memory one by one, then */
+                        r = r < 0 ? r : q;
+                        if (t)
+                                t[n++] = in;
+                }
+        return t ? tracee_agents_drop(t, n, err) : r;
 }

@@ -80,7 +80,7 @@ int dump_persistent_keys(struct dump *d, struct err *err)
                 return proc < 0 ? proc : 0;
         int r = proc_read(proc, "key-users", &users, &len, &e);
         if (r < 0)
-                return e.sys == ENOENT || e.sys == -ENOENT ? 0 : err_take(err, &e);   /* a kernel without keys */
+                return e.sys == ENOENT ? 0 : err_take(err, &e);   /* a kernel without keys */
         for (const char *p = users; *p; p = next_line(p)) {
                 const char *q = p + strspn(p, " ");
                 _cleanup_free_ char *keys = NULL;

@@ -163,7 +163,7 @@ static int value_read(int dir, const char *name, char **ret, struct err *err)
 }
 
 #define LABEL "security.selinux"
-#define LABEL_MAX 256
+#define LABEL_MAX 4096   /* the kernel writes no longer one into /proc */
 struct base_file { char name[NAME_MAX + 1]; mode_t mode; char *text; char label[LABEL_MAX]; };   /* text: NULL where it holds no value */
 struct cg_base { struct base_file *file; size_t n; char label[LABEL_MAX]; };
 

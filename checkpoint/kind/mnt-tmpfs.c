@@ -117,8 +117,8 @@ static int read_attr(struct walk *w, const char *path, int fd, Node *n)
 {
         unsigned flags = 0;
 
-        if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
-                return 0;   /* this kernel's tmpfs has none */
+        if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 && errno != ENOTTY && errno != EOPNOTSUPP)
+                return err_sys(w->err, EX_FAIL, errno, "cannot ask for the attributes of a file", "%s", path);
         if (flags & ~ATTRS)
                 return refuse_node(w, path, "an attribute (lsattr)");
         n->has_attr = (n->attr = flags) != 0;

@@ -52,7 +52,7 @@ static int read_label(const struct obj *o, const char *file, char **ret, struct 
         size_t len = 0;
         int r = dump_proc(o, file, ret, &len, &e);
 
-        if (r < 0 && e.sys != EINVAL && e.sys != -EINVAL && e.sys != ENOENT && e.sys != -ENOENT)
+        if (r < 0 && e.sys != EINVAL && e.sys != ENOENT)
                 return err_take(err, &e);
         if (r < 0)
                 *ret = kind_strdup("");

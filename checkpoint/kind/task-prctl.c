@@ -63,11 +63,12 @@ static int take_login(struct dump *d, const struct obj *o, Gantry__TaskPrctl *m,
         _cleanup_free_ char *text = NULL;
         size_t len;
         uint64_t v;
-        int r = dump_proc(o, "loginuid", &text, &len, NULL);
+        struct err e = {};
+        int r = dump_proc(o, "loginuid", &text, &len, &e);
         const char *p = text;
 
         if (r < 0)
-                return 0;   /* a kernel without auditing */
+                return e.sys == ENOENT ? 0 : err_take(err, &e);   /* a kernel without auditing */
         if (!scan_u64(&p, &v) || v > UINT32_MAX)
                 return err_set(err, EX_FAIL, "cannot understand a file of /proc", "its text has an unexpected form", "loginuid");
         if (v == LOGIN_NONE || dump_uid(d, (uint32_t)v) == NOBODY)
